@@ -1,0 +1,29 @@
+"""What is played: exact, immutable games. Nothing here needs JAX or a solver."""
+
+from resolvent.games.catalogue import CATALOGUE as CATALOGUE
+from resolvent.games.catalogue import awkward as awkward
+from resolvent.games.catalogue import battle_of_the_sexes as battle_of_the_sexes
+from resolvent.games.catalogue import chicken as chicken
+from resolvent.games.catalogue import coordination as coordination
+from resolvent.games.catalogue import matching_pennies as matching_pennies
+from resolvent.games.catalogue import n_player_prisoners_dilemma as n_player_prisoners_dilemma
+from resolvent.games.catalogue import prisoners_dilemma as prisoners_dilemma
+from resolvent.games.catalogue import public_goods as public_goods
+from resolvent.games.catalogue import rock_paper_scissors as rock_paper_scissors
+from resolvent.games.catalogue import stag_hunt as stag_hunt
+from resolvent.games.files import read as read
+from resolvent.games.files import write as write
+from resolvent.games.iterated import IteratedGame as IteratedGame
+from resolvent.games.normal_form import NormalForm as NormalForm
+from resolvent.games.policies import ExactPolicy as ExactPolicy
+from resolvent.games.policies import absolute_view as absolute_view
+from resolvent.games.policies import check_policies as check_policies
+from resolvent.games.policies import own_view as own_view
+from resolvent.games.rational import Exact as Exact
+from resolvent.games.rational import exact as exact
+from resolvent.games.strategies import always as always
+from resolvent.games.strategies import grim as grim
+from resolvent.games.strategies import memory_one as memory_one
+from resolvent.games.strategies import tit_for_tat as tit_for_tat
+from resolvent.games.strategies import uniform as uniform
+from resolvent.games.strategies import win_stay_lose_shift as win_stay_lose_shift
