@@ -1,0 +1,8 @@
+"""Formulas: derive the value of an iterated game, show it, evaluate it exactly, compile it."""
+
+from resolvent.analytic.closed_form import ClosedForm as ClosedForm
+from resolvent.analytic.closed_form import closed_form as closed_form
+from resolvent.analytic.graph import Graph as Graph
+from resolvent.analytic.graph import Program as Program
+from resolvent.analytic.polynomial import TooLargeToExpandError as TooLargeToExpandError
+from resolvent.analytic.report import ProgramReport as ProgramReport

@@ -1,0 +1,59 @@
+"""What the two kernels (`program_kernel`, `tensor_kernel`) have in common.
+
+A kernel offers `prepare`, `values` and `gradient` of the same meaning; the program kernel on tuples
+of scalars, the tensor kernel on arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jax import Array, lax
+
+from resolvent.analytic.parameters import Parameterisation
+from resolvent.analytic.structure import Structure
+
+
+class Kernel(NamedTuple):
+    """What a compiled function is determined by: everything else is a number fed to it."""
+
+    structure: Structure
+    parameterisation: Parameterisation
+
+
+class Payments(NamedTuple):
+    """What a game pays: `payoffs` `(players, joint actions)`, the discount g, and delta = 1 - g.
+
+    delta is a number of its own, since 1 - g in floating point has lost the digits that matter as
+    the discount approaches one.
+    """
+
+    payoffs: Array
+    g: Array
+    delta: Array
+
+
+Tree = Any
+
+
+def solve_exactly(
+    matvec: Callable[[Tree], Tree],
+    b: Tree,
+    solve: Callable[[Tree], Tree],
+    transpose_solve: Callable[[Tree], Tree],
+) -> Tree:
+    """The z with `matvec(z) == b`, by `solve`, with derivatives of any order by more of the same.
+
+    This is `lax.custom_linear_solve`, which reverse mode can pass only where *all* parts of a
+    right-hand side are tangents. A part that happens not to depend on the parameters would be a
+    constant zero and break derivatives of second order; so all parts are tied together, on both
+    sides of `matvec` because a transposition turns it around. XLA removes the ties.
+    """
+    tie = lax.optimization_barrier
+    return lax.custom_linear_solve(
+        lambda z: tie(matvec(tie(z))),
+        tie(b),
+        lambda _, right: solve(right),
+        lambda _, left: transpose_solve(left),
+    )

@@ -1,0 +1,86 @@
+r"""From parameters to policies, with derivatives that keep their digits.
+
+Logits fix the last action's logit at 0, so that two actions give $p = \sigma(\theta)$, $1 - p = \sigma(-\theta)$.
+Both are returned: 1 - p formed afterwards has lost the digits that a nearly deterministic policy
+needs. JAX's own rule for the derivative, p (1 - p), loses them too; here it is
+
+$$ \dot\pi_a = \pi_a \sum_b \pi_b (\dot\theta_a - \dot\theta_b), $$
+
+products of exact probabilities and a difference of tangents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+Parameterisation = Literal["logits", "policies"]
+Row = tuple[Array, ...]
+
+
+@jax.custom_jvp
+def softmax_row(logits: Row) -> Row:
+    """Probabilities of all actions from the logits of all but the last; scalars in, scalars out."""
+    if len(logits) == 1:
+        return jax.nn.sigmoid(logits[0]), jax.nn.sigmoid(-logits[0])
+    shift = jnp.zeros_like(logits[0])
+    for logit in logits:
+        shift = jnp.maximum(shift, logit)
+    weights = [*(jnp.exp(logit - shift) for logit in logits), jnp.exp(-shift)]
+    norm = sum(weights[1:], weights[0])
+    return tuple(weight / norm for weight in weights)
+
+
+@softmax_row.defjvp
+def _softmax_row_jvp(primals: tuple[Row], tangents: tuple[Row]) -> tuple[Row, Row]:
+    row = softmax_row(*primals)
+    return row, _row_tangent(row, tangents[0])
+
+
+def _row_tangent(row: Row, moves: Row) -> Row:
+    if len(moves) == 1:
+        change = row[0] * row[1] * moves[0]
+        return change, -change
+    change = []
+    for a in range(len(moves)):
+        spread = row[-1] * moves[a]
+        for b in range(len(moves)):
+            if b != a:
+                spread = spread + row[b] * (moves[a] - moves[b])
+        change.append(row[a] * spread)
+    return *change, -sum(change[1:], change[0])
+
+
+def policy_row(parameters: Row, parameterisation: Parameterisation) -> Row:
+    """One state's action probabilities from its parameters."""
+    if parameterisation == "logits":
+        return softmax_row(parameters)
+    return *parameters, 1.0 - sum(parameters[1:], parameters[0])
+
+
+def row_gradient(row: Row, gains: Sequence[Array], parameterisation: Parameterisation) -> Row:
+    """The chain rule from probabilities to parameters.
+
+    **Arguments:**
+
+    - `row`: the action probabilities.
+    - `gains`: for each action but the last, the derivative of the value along moving probability
+      from the last action to it.
+    """
+    if parameterisation == "policies":
+        return tuple(gains)
+    if len(gains) == 1:
+        return (row[0] * row[1] * gains[0],)
+    return _row_tangent(row, tuple(gains))[:-1]
+
+
+def logits_of(policy: Array) -> Array:
+    """The logits of a policy: inverse of the above, infinite where a probability is 0.
+
+    **Arguments:** `policy`, `(..., A)` row-stochastic. **Returns:** `(..., A - 1)`.
+    """
+    return jnp.log(policy[..., :-1]) - jnp.log(policy[..., -1:])

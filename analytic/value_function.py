@@ -1,0 +1,318 @@
+r"""Values of all players as a function of their parameters, with exact derivatives.
+
+Learners, tracing and estimators see a `ValueFunction` and nothing else. `CompiledValue` comes from a
+closed form; `ValueFunction.wrap` makes one of any JAX function, with derivatives by automatic
+differentiation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, Literal, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from resolvent.analytic import program_kernel, tensor_kernel
+from resolvent.analytic.exact import discount_pair, payoff_rows
+from resolvent.analytic.kernel import Kernel, Payments
+from resolvent.analytic.parameters import Parameterisation, logits_of
+from resolvent.analytic.report import Backend
+from resolvent.analytic.structure import Structure, structure_of
+from resolvent.games import IteratedGame
+
+Normalise = Literal["average", "sum"]
+Tree = Any
+"""A pytree of arrays."""
+
+
+def require_x64() -> None:
+    """Raise where JAX would compute in single precision without saying so."""
+    if not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
+        raise RuntimeError(
+            "resolvent computes in double precision, and JAX's 64-bit mode is off. Add this line "
+            'before the first use of JAX: jax.config.update("jax_enable_x64", True)'
+        )
+
+
+class ValueFunction(eqx.Module):
+    """Parameters of all players -> `(n,)` values, one per player; payoffs are maximised.
+
+    `params` is a tuple with one entry per player: arrays of the shapes in `shapes`, or what
+    `unstack` made of them. Blocks of derivatives look like the entry they differentiate by.
+    """
+
+    @property
+    def num_players(self) -> int:
+        return len(self.shapes)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shape of each player's parameters."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """What is played, for printing."""
+        raise NotImplementedError
+
+    def __call__(self, params: Tree) -> Array:
+        """Values, `(n,)`."""
+        raise NotImplementedError
+
+    def jacobian(self, params: Tree) -> tuple[tuple[Tree, ...], ...]:
+        """`blocks[i][j]` = dV_i / dtheta_j, shaped like `params[j]`."""
+        raise NotImplementedError
+
+    def cross(self, params: Tree, i: int, j: int, k: int, u: Tree) -> Tree:
+        """d/dtheta_j < dV_i/dtheta_k , u >, shaped like `params[j]`; `u`, shaped like `params[k]`,
+        is held constant."""
+        raise NotImplementedError
+
+    def unstack(self, params: Tree) -> Tree:
+        """The form in which a compiled loop should carry `params`."""
+        return params
+
+    def stack(self, params: Tree) -> Tree:
+        """The inverse of `unstack`."""
+        return params
+
+    @staticmethod
+    def wrap(
+        function: Callable[[Tree], Array],
+        shapes: Sequence[Sequence[int]],
+        name: str = "user function",
+    ) -> ValueFunction:
+        """A value function from any JAX function `params -> (n,)`, with one shape per player.
+
+        **Raises:** `ValueError` where `function` does not return one value per shape.
+        """
+        return WrappedValue(function, tuple(tuple(shape) for shape in shapes), name)
+
+
+def check_parameters(params: Any, shapes: tuple[tuple[int, ...], ...]) -> tuple[Array, ...]:
+    """`params` as arrays of floating point, or one error that says what was expected."""
+    require_x64()
+    if not isinstance(params, (tuple, list)) or len(params) != len(shapes):
+        got = (
+            f"{len(params)} entries" if isinstance(params, (tuple, list)) else type(params).__name__
+        )
+        raise ValueError(
+            f"params: expected a tuple of {len(shapes)} arrays, one per player, got {got}"
+        )
+    checked = []
+    for player, (own, shape) in enumerate(zip(params, shapes, strict=True)):
+        array = jnp.asarray(own)
+        if array.shape != shape:
+            raise ValueError(
+                f"params[{player}]: expected shape {shape}, got {array.shape} "
+                "(for a batch of runs use jax.vmap or learn)"
+            )
+        checked.append(array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float))
+    return tuple(checked)
+
+
+class WrappedValue(ValueFunction):
+    """A user's own function; see `ValueFunction.wrap`."""
+
+    function: Callable[[Tree], Array]
+    _shapes: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+    _name: str = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        require_x64()
+        example = tuple(jax.ShapeDtypeStruct(shape, jnp.float64) for shape in self._shapes)
+        values = jax.eval_shape(self.function, example)
+        if getattr(values, "shape", None) != (self.num_players,):
+            raise ValueError(
+                f"function: expected values of shape ({self.num_players},), one per entry of "
+                f"`shapes`, got {values}"
+            )
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        return self._shapes
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def __call__(self, params: Tree) -> Array:
+        return self.function(check_parameters(params, self.shapes))
+
+    def jacobian(self, params: Tree) -> tuple[tuple[Tree, ...], ...]:
+        params = check_parameters(params, self.shapes)
+        values, pull = jax.vjp(self.function, params)
+        (gradients,) = jax.vmap(pull)(jnp.eye(self.num_players, dtype=values.dtype))
+        return tuple(tuple(own[i] for own in gradients) for i in range(self.num_players))
+
+    def cross(self, params: Tree, i: int, j: int, k: int, u: Tree) -> Tree:
+        params = check_parameters(params, self.shapes)
+
+        def gradient(moved: Tree) -> Tree:
+            joint = (*params[:k], moved, *params[k + 1 :])
+            return jax.grad(lambda own: self.function((*joint[:j], own, *joint[j + 1 :]))[i])(
+                joint[j]
+            )
+
+        # d/dtheta_j <dV_i/dtheta_k, u>: mixed derivatives commute, so differentiate along u last.
+        return jax.jvp(gradient, (params[k],), (jnp.asarray(u),))[1]
+
+
+class _Aside(NamedTuple):
+    """Carries the game along without making it part of what compilation is keyed by: games of one
+    structure share one compiled program."""
+
+    game: IteratedGame
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Aside)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(_Aside)
+
+
+_KERNELS: dict[Backend, ModuleType] = {"program": program_kernel, "tensor": tensor_kernel}
+
+
+class CompiledValue(ValueFunction):
+    """The compiled closed form of an iterated game.
+
+    Payoffs and discount are leaves: one may `vmap` over them or differentiate by them, and games of
+    the same shape share one compiled program.
+    """
+
+    payments: Payments
+    kernel: Kernel = eqx.field(static=True)
+    backend: Backend = eqx.field(static=True)
+    normalise: Normalise = eqx.field(static=True)
+    _aside: _Aside = eqx.field(static=True)
+
+    @property
+    def game(self) -> IteratedGame:
+        """The game this was compiled from (not to be read inside compiled code)."""
+        return self._aside.game
+
+    @property
+    def structure(self) -> Structure:
+        return self.kernel.structure
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        return self.structure.parameter_shapes
+
+    @property
+    def name(self) -> str:
+        return self.game.name or "an iterated game"
+
+    def __repr__(self) -> str:
+        scale = "per-round average" if self.normalise == "average" else "discounted sum"
+        return (
+            f"ValueFunction({self.name}, discount {self.game.discount}, {scale}, "
+            f"{self.kernel.parameterisation} of shapes {self.shapes}, {self.backend} backend)"
+        )
+
+    def unstack(self, params: Tree) -> Tree:
+        """Arrays -> the program kernel's tuples of scalars (the tensor kernel keeps arrays)."""
+        arrays = check_parameters(params, self.shapes)
+        return tuple(self._unstack_one(own, player) for player, own in enumerate(arrays))
+
+    def _unstack_one(self, own: Array, player: int) -> Tree:
+        if self.backend == "tensor":
+            return own
+        states, columns = self.shapes[player]
+        return tuple(tuple(own[s, a] for a in range(columns)) for s in range(states))
+
+    def stack(self, params: Tree) -> Tree:
+        return tuple(self._stack_one(own) for own in params)
+
+    def _stack_one(self, own: Tree) -> Array:
+        if isinstance(own, tuple):
+            return jnp.stack([jnp.stack(row) for row in own])
+        return own
+
+    def _open(self, params: Tree) -> tuple[ModuleType, Tree, Payments, Callable[[Tree], Tree]]:
+        """The kernel, its form of the parameters, the payments in their precision, and how to
+        return a block in the form of `params`."""
+        unstacked = isinstance(params, tuple) and isinstance(params[0], tuple)
+        rows = params if unstacked else self.unstack(params)
+        dtype = jax.tree.leaves(rows)[0].dtype
+        payments = jax.tree.map(lambda leaf: leaf.astype(dtype), self.payments)
+        back = (lambda block: block) if unstacked else self._stack_one
+        return _KERNELS[self.backend], rows, payments, back
+
+    def _scaled(self, block: Tree, payments: Payments) -> Tree:
+        if self.normalise == "average":
+            return block
+        return jax.tree.map(lambda leaf: leaf / payments.delta, block)
+
+    @eqx.filter_jit
+    def __call__(self, params: Tree) -> Array:
+        kernel, rows, payments, _ = self._open(params)
+        factor = kernel.prepare(self.kernel, rows, payments)
+        values = kernel.values(self.kernel, rows, factor, payments)
+        return self._scaled(jnp.stack(values), payments)
+
+    @eqx.filter_jit
+    def jacobian(self, params: Tree) -> tuple[tuple[Tree, ...], ...]:
+        kernel, rows, payments, back = self._open(params)
+        factor = kernel.prepare(self.kernel, rows, payments)
+
+        def block(i: int, j: int) -> Tree:
+            own = kernel.gradient(self.kernel, rows, factor, payments, i, j)
+            return back(self._scaled(own, payments))
+
+        players = range(self.num_players)
+        return tuple(tuple(block(i, j) for j in players) for i in players)
+
+    def cross(self, params: Tree, i: int, j: int, k: int, u: Tree) -> Tree:
+        # One more right and one more left solve with the factorisation at `params`.
+        kernel, rows, payments, back = self._open(params)
+        direction = u if isinstance(u, tuple) else self._unstack_one(jnp.asarray(u), k)
+        factor = kernel.prepare(self.kernel, rows, payments)
+
+        def gradient(own: Tree) -> Tree:
+            joint = (*rows[:k], own, *rows[k + 1 :])
+            return kernel.gradient(self.kernel, joint, factor, payments, i, j)
+
+        # Mixed derivatives commute: d/dtheta_j <dV_i/dtheta_k, u> is dV_i/dtheta_j along u.
+        change = jax.jvp(gradient, (rows[k],), (direction,))[1]
+        return back(self._scaled(change, payments))
+
+    def policies(self, params: Tree) -> tuple[Array, ...]:
+        """Action probabilities, `(S, A_i)` per player, rows in the order of `game.states`."""
+        arrays = self.stack(params) if isinstance(params[0], tuple) else params
+        arrays = check_parameters(arrays, self.shapes)
+        return tensor_kernel.policies_of(self.kernel, arrays)
+
+    def parameters(self, policies: Sequence[ArrayLike]) -> tuple[Array, ...]:
+        """The parameters of given policies, one `(S, A_i)` array per player: the inverse of
+        `policies`. Logits of deterministic rows are infinite."""
+        full = tuple((rows, columns + 1) for rows, columns in self.shapes)
+        arrays = check_parameters(policies, full)
+        if self.kernel.parameterisation == "policies":
+            return tuple(own[:, :-1] for own in arrays)
+        return tuple(logits_of(own) for own in arrays)
+
+
+def compile_values(
+    game: IteratedGame, parameterisation: Parameterisation, backend: Backend, normalise: Normalise
+) -> CompiledValue:
+    """See `ClosedForm.compile`. Every number is rounded once, from its exact value."""
+    require_x64()
+    payoffs = [[float(entry) for entry in row] for row in payoff_rows(game)]
+    g, delta = (jnp.asarray(float(number)) for number in discount_pair(game))
+    return CompiledValue(
+        Payments(jnp.asarray(payoffs), g, delta),
+        Kernel(structure_of(game), parameterisation),
+        backend,
+        normalise,
+        _Aside(game),
+    )

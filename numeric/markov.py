@@ -1,0 +1,230 @@
+r"""What the resolvent says besides values: occupancy, Q-values, advantages, best responses.
+
+With the bordered system of `resolvent.analytic.program_kernel`, the occupancy of a state $s$ and the
+Q-value of an action $a$ there are
+
+$$ D(s) = (1-g) \sum_t g^t \Pr(s_t = s), \qquad
+   Q_i(s, a) = V_i + (1-g)\, \mathbb{E}[x_i(\text{next state}) \mid s, a], $$
+
+per round, where $x_i$ are the relative values. All are exact and differentiable in the parameters, to
+any order; nothing is sampled.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from resolvent.analytic import tensor_kernel
+from resolvent.analytic.kernel import Payments
+from resolvent.analytic.value_function import CompiledValue, check_parameters
+
+Tree = Any
+
+
+class _Solved(NamedTuple):
+    """The chain of a joint policy, eliminated."""
+
+    policies: tuple[Array, ...]
+    joint: Array
+    factor: tensor_kernel.Factor
+    payments: Payments
+
+
+def _solve(values: CompiledValue, params: Tree) -> _Solved:
+    if not isinstance(values, CompiledValue):
+        raise TypeError(
+            "values: expected the compiled closed form of a game, since a user's own function has no "
+            f"states; got {type(values).__name__}"
+        )
+    arrays = check_parameters(values.stack(params), values.shapes)
+    policies = tensor_kernel.policies_of(values.kernel, arrays)
+    return _solve_policies(values, policies)
+
+
+def _solve_policies(values: CompiledValue, policies: tuple[Array, ...]) -> _Solved:
+    payments = jax.tree.map(lambda leaf: leaf.astype(policies[0].dtype), values.payments)
+    joint = tensor_kernel.joint_policy(policies)
+    factor = tensor_kernel.factor_of(values.structure, joint, payments.g, payments.delta)
+    return _Solved(policies, joint, factor, payments)
+
+
+def _relative(values: CompiledValue, solved: _Solved, player: int) -> tuple[Array, Array]:
+    """Relative values of the later states, and the per-round value."""
+    reward = solved.payments.payoffs[player][np.array(values.structure.outcomes)]
+    return tensor_kernel.relative_values(
+        values.structure,
+        solved.joint,
+        solved.payments.g,
+        solved.payments.delta,
+        solved.factor,
+        reward,
+    )
+
+
+def _check_player(values: CompiledValue, player: int) -> None:
+    if not isinstance(player, int) or not 0 <= player < values.num_players:
+        raise ValueError(
+            f"player: expected an index from 0 to {values.num_players - 1}, got {player!r}"
+        )
+
+
+@eqx.filter_jit
+def occupancy(values: CompiledValue, params: Tree) -> Array:
+    """Discounted share of rounds played from each state.
+
+    **Arguments:**
+
+    - `values`: a compiled closed form.
+    - `params`: one array per player, as `values` takes them.
+
+    **Returns:** `(S,)`, in the order of `game.states`, the start (whose share is 1 - g) included; sums
+    to one. It does not depend on `values.normalise`.
+    """
+    solved = _solve(values, params)
+    g, delta = solved.payments.g, solved.payments.delta
+    return tensor_kernel.occupancy(values.structure, solved.joint, g, delta, solved.factor)
+
+
+@eqx.filter_jit
+def outcomes(values: CompiledValue, params: Tree) -> Array:
+    """Discounted share of rounds in which each joint action is played.
+
+    **Returns:** `(J,)`, joint actions row-major (CC, CD, DC, DD); sums to one, and its product with
+    the payoffs is the per-round value.
+    """
+    joint = _solve(values, params).joint
+    return occupancy(values, params) @ joint
+
+
+@eqx.filter_jit
+def q_values(values: CompiledValue, params: Tree, player: int) -> Array:
+    """Value, for `player`, of each own action in each state when all play `params` afterwards.
+
+    **Returns:** `(S, A_player)`, in the units of `values.normalise`.
+    """
+    _check_player(values, player)
+    solved = _solve(values, params)
+    x, value = _relative(values, solved, player)
+    gains = tensor_kernel.next_values(values.structure, solved.policies, x, player)
+    if values.normalise == "average":
+        return value + solved.payments.delta * gains
+    return value / solved.payments.delta + gains
+
+
+@eqx.filter_jit
+def advantages(values: CompiledValue, params: Tree, player: int) -> Array:
+    """How much better each own action is than the policy's own mix: Q(s, a) - sum_b pi(s, b) Q(s, b).
+
+    Formed from differences of relative values, so that it keeps its digits as the discount
+    approaches one.
+
+    **Returns:** `(S, A_player)`, in the units of `values.normalise`.
+    """
+    _check_player(values, player)
+    solved = _solve(values, params)
+    x, _ = _relative(values, solved, player)
+    gains = tensor_kernel.next_values(values.structure, solved.policies, x, player)
+    gaps = gains[:, :, None] - gains[:, None, :]
+    advantage = (solved.policies[player][:, None, :] * gaps).sum(axis=-1)
+    return advantage * (solved.payments.delta if values.normalise == "average" else 1)
+
+
+class BestResponse(eqx.Module):
+    """A best response to the other players' policies; see `best_response`.
+
+    **Attributes:**
+
+    - `policy`: `(S, A)`, deterministic, optimal in every state (also those that play never reaches).
+    - `value`: its value from the start, in the units of `normalise`; differentiable in the others'
+        parameters.
+    - `regret`: what the player's own policy loses against it, never negative beyond rounding.
+    - `gap`: largest remaining advantage of any action over `policy`, in units of the payoff range:
+        the certificate that it is a best response.
+    - `iterations`: rounds of policy iteration.
+    """
+
+    policy: Array
+    value: Array
+    regret: Array
+    gap: Array
+    iterations: Array
+    player: int = eqx.field(static=True)
+    normalise: str = eqx.field(static=True)
+
+    def __str__(self) -> str:
+        return (
+            f"best response of player {self.player + 1}: value {float(self.value):.6g} ({self.normalise}), "
+            f"regret of the given policy {float(self.regret):.6g}, remaining gap {float(self.gap):.1e} "
+            f"of the payoff range, {int(self.iterations)} iterations"
+        )
+
+
+@eqx.filter_jit
+def best_response(values: CompiledValue, params: Tree, player: int) -> BestResponse:
+    """An exact best response, by policy iteration on the decision problem the others induce.
+
+    Against memory-one policies of the others some deterministic memory-one policy is optimal among
+    *all* strategies, since the state is all that matters for the future. Policy iteration
+    (Howard 1960) switches an action only for a gain above rounding, so that it ends: in at most as many
+    rounds as there are deterministic policies, in practice a handful.
+
+    **Arguments:** `values`, a compiled closed form; `params`, one array per player (the player's own
+    policy only serves to measure its regret); `player`, who responds.
+
+    **Returns:** a `BestResponse`. The batch version is `jax.vmap` of this.
+    """
+    _check_player(values, player)
+    given = _solve(values, params)
+    fixed = lax.stop_gradient(given.policies)
+    # A gain below this many payoff ranges is rounding; the relative values carry about 1e-16 / gap.
+    payoff = lax.stop_gradient(given.payments.payoffs[player])
+    scale = jnp.maximum(payoff.max() - payoff.min(), jnp.finfo(payoff.dtype).tiny)
+    tolerance = 1e-12 * scale
+    actions = values.structure.num_actions[player]
+
+    def deterministic(choice: Array, dtype: Any) -> Array:
+        return jax.nn.one_hot(choice, actions, dtype=dtype)
+
+    def gains(choice: Array) -> Array:
+        policy = deterministic(choice, fixed[player].dtype)
+        solved = _solve_policies(values, (*fixed[:player], policy, *fixed[player + 1 :]))
+        x, _ = _relative(values, solved, player)
+        return tensor_kernel.next_values(values.structure, solved.policies, x, player)
+
+    def gap(table: Array, choice: Array) -> Array:
+        chosen = jnp.take_along_axis(table, choice[:, None], axis=1)
+        return table.max(axis=1) - chosen[:, 0]
+
+    def improve(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        choice, table, count = state
+        better = jnp.where(gap(table, choice) > tolerance, table.argmax(axis=1), choice)
+        return better, gains(better), count + 1
+
+    first = fixed[player].argmax(axis=1)
+    limit = 100 + values.structure.num_states * actions
+    choice, table, count = lax.while_loop(
+        lambda state: (gap(state[1], state[0]) > tolerance).any() & (state[2] < limit),
+        improve,
+        (first, gains(first), jnp.asarray(0)),
+    )
+
+    policy = deterministic(choice, fixed[player].dtype)
+    others = (*given.policies[:player], policy, *given.policies[player + 1 :])
+    best = _relative(values, _solve_policies(values, others), player)[1]
+    own = _relative(values, given, player)[1]
+    unit = 1 if values.normalise == "average" else given.payments.delta
+    return BestResponse(
+        policy,
+        best / unit,
+        (best - own) / unit,
+        gap(table, choice).max() / scale,
+        count,
+        player,
+        values.normalise,
+    )
