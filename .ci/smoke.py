@@ -23,7 +23,7 @@ values = form.evaluate((tit_for_tat(game, 0), tit_for_tat(game, 1)))
 assert tuple(values) == (Fraction(-1), Fraction(-1)), values
 
 start = (jax.numpy.zeros((5, 1)), jax.numpy.zeros((5, 1)))
-uniform = form.compile().values(start)
+uniform = form.compile()(start)
 assert abs(float(uniform[0]) + 1.5) < 1e-12, uniform
 python = sys.version.split()[0]
 print(f"resolvent {resolvent.__version__}, Python {python}, jax {jax.__version__}: {home.parent}")

@@ -21,7 +21,7 @@ from resolvent.analytic import exact, polynomial
 from resolvent.analytic.latex import closed_form_latex
 from resolvent.analytic.report import BACKENDS, ProgramReport, report
 from resolvent.analytic.structure import Structure, structure_of
-from resolvent.analytic.symbols import PolicySymbols, free_symbols, policy_symbols
+from resolvent.analytic.symbols import PolicySymbols, as_sympy, free_symbols, policy_symbols
 from resolvent.games import IteratedGame, check_policies
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class ClosedForm:
     def denominator(self) -> sympy.Expr:
         """The denominator of every player's value."""
         bottom = polynomial.to_sympy(self._polynomials[1], self._generators)
-        return bottom if self.normalise == "average" else (1 - self._discount) * bottom
+        return bottom if self.normalise == "average" else bottom * (1 - self._discount)
 
     @cached_property
     def _numerators(self) -> tuple[sympy.Expr, ...]:
@@ -106,7 +106,7 @@ class ClosedForm:
         # Symbolic payoffs: `tops` are the numerators of the joint actions' frequencies.
         columns = [self.game.stage.payoff(joint) for joint in self.game.stage.joint_actions]
         return tuple(
-            sum((sympy.sympify(pay) * top for pay, top in zip(own, tops, strict=True)), _NOTHING)
+            sum((as_sympy(pay) * top for pay, top in zip(own, tops, strict=True)), _NOTHING)
             for own in zip(*columns, strict=True)
         )
 
@@ -129,7 +129,7 @@ class ClosedForm:
 
     @property
     def _discount(self) -> sympy.Expr:
-        return sympy.sympify(self.game.discount)
+        return as_sympy(self.game.discount)
 
     def gradient(self, i: int, wrt: int) -> sympy.Matrix:
         """The derivatives of player `i`'s value in player `wrt`'s free probabilities.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import sympy
 
 from resolvent.analytic.elimination import transition_row
+from resolvent.analytic.symbols import as_sympy
 
 if TYPE_CHECKING:
     from resolvent.analytic.closed_form import ClosedForm
@@ -19,7 +20,7 @@ def closed_form_latex(form: ClosedForm, expanded: bool) -> str:
     rows = [transition_row(structure, symbols, s) for s in range(structure.num_states)]
     start = sympy.Matrix([[rows[0].get(t, sympy.Integer(0)) for t in later]])
     moves = sympy.Matrix([[rows[s].get(t, sympy.Integer(0)) for t in later] for s in later])
-    g = sympy.latex(sympy.sympify(form.game.discount), fold_short_frac=True)
+    g = sympy.latex(as_sympy(form.game.discount), fold_short_frac=True)
     scale = rf"\left(1 - {g}\right) " if form.normalise == "average" else ""
     lines = [
         rf"V_i &= {scale}p_0^\top \left(I - {g}\, P\right)^{{-1}} r_i \\",

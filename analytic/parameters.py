@@ -16,7 +16,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 Parameterisation = Literal["logits", "policies"]
 Row = tuple[Array, ...]
@@ -55,11 +55,41 @@ def _row_tangent(row: Row, moves: Row) -> Row:
     return *change, -sum(change[1:], change[0])
 
 
+@jax.custom_jvp
+def complement(free: Row) -> Array:
+    """One minus the probabilities of all actions but the last, rounded once.
+
+    `1 - (a + b)` would round a + b first, and a last action of probability 1e-12 would keep four
+    digits: enough to change the value when the discount is near one. So the roundings are carried
+    along (Knuth's two-sum, The Art of Computer Programming, vol. 2, section 4.2.2).
+    """
+    if len(free) == 1:
+        return 1.0 - free[0]
+    rest, lost = _two_sum(jnp.ones_like(free[0]), -free[0])
+    for entry in free[1:]:
+        rest, more = _two_sum(rest, -entry)
+        lost = lost + more
+    return rest + lost
+
+
+@complement.defjvp
+def _complement_jvp(primals: tuple[Row], tangents: tuple[Row]) -> tuple[Array, Array]:
+    (moves,) = tangents
+    return complement(*primals), -sum(moves[1:], moves[0])
+
+
+def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    """a + b as rounded, and what rounding lost. XLA would cancel (a + b) - a, hence the barriers."""
+    rounded = lax.optimization_barrier(a + b)
+    from_b = lax.optimization_barrier(rounded - a)
+    return rounded, (a - lax.optimization_barrier(rounded - from_b)) + (b - from_b)
+
+
 def policy_row(parameters: Row, parameterisation: Parameterisation) -> Row:
     """One state's action probabilities from its parameters."""
     if parameterisation == "logits":
         return softmax_row(parameters)
-    return *parameters, 1.0 - sum(parameters[1:], parameters[0])
+    return *parameters, complement(parameters)
 
 
 def row_gradient(row: Row, gains: Sequence[Array], parameterisation: Parameterisation) -> Row:

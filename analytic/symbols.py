@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from functools import lru_cache
 
 import sympy
 
-from resolvent.games import IteratedGame
+from resolvent.games import Exact, IteratedGame
 
 PolicySymbols = tuple[tuple[tuple[sympy.Expr, ...], ...], ...]
 
@@ -38,6 +39,13 @@ def policy_symbols(game: IteratedGame) -> PolicySymbols:
         return *free, 1 - sum(free, sympy.Integer(0))
 
     return tuple(tuple(row(player, state) for state in names) for player in range(game.num_players))
+
+
+def as_sympy(number: Exact) -> sympy.Expr:
+    """An exact number of a game as SymPy's; what is symbolic is SymPy's already."""
+    if isinstance(number, Fraction):
+        return sympy.Rational(number.numerator, number.denominator)
+    return number
 
 
 def free_symbols(symbols: Iterable[Iterable[sympy.Expr]]) -> tuple[sympy.Expr, ...]:

@@ -21,6 +21,7 @@ from jax import Array, lax
 from jax.scipy.linalg import solve_triangular
 
 from resolvent.analytic.kernel import Kernel, Payments, solve_exactly
+from resolvent.analytic.parameters import complement
 from resolvent.analytic.structure import Structure
 
 
@@ -57,7 +58,8 @@ def policies_of(kernel: Kernel, parameters: tuple[Array, ...]) -> tuple[Array, .
     if kernel.parameterisation == "logits":
         return tuple(softmax_rows(own) for own in parameters)
     return tuple(
-        jnp.concatenate([own, 1 - own.sum(axis=-1, keepdims=True)], axis=-1) for own in parameters
+        jnp.concatenate([own, complement(tuple(jnp.moveaxis(own, -1, 0)))[..., None]], axis=-1)
+        for own in parameters
     )
 
 

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
+from jaxtyping import Float
 
 from resolvent.analytic import program_kernel, tensor_kernel
 from resolvent.analytic.exact import discount_pair, payoff_rows
@@ -60,7 +61,7 @@ class ValueFunction(eqx.Module):
         """What is played, for printing."""
         raise NotImplementedError
 
-    def __call__(self, params: Tree) -> Array:
+    def __call__(self, params: Tree) -> Float[Array, " players"]:
         """Values, `(n,)`."""
         raise NotImplementedError
 
@@ -141,7 +142,7 @@ class WrappedValue(ValueFunction):
     def name(self) -> str:
         return self._name
 
-    def __call__(self, params: Tree) -> Array:
+    def __call__(self, params: Tree) -> Float[Array, " players"]:
         return self.function(check_parameters(params, self.shapes))
 
     def jacobian(self, params: Tree) -> tuple[tuple[Tree, ...], ...]:
@@ -254,7 +255,7 @@ class CompiledValue(ValueFunction):
         return jax.tree.map(lambda leaf: leaf / payments.delta, block)
 
     @eqx.filter_jit
-    def __call__(self, params: Tree) -> Array:
+    def __call__(self, params: Tree) -> Float[Array, " players"]:
         kernel, rows, payments, _ = self._open(params)
         factor = kernel.prepare(self.kernel, rows, payments)
         values = kernel.values(self.kernel, rows, factor, payments)

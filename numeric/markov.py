@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jaxtyping import Float, Int
 
 from resolvent.analytic import tensor_kernel
 from resolvent.analytic.kernel import Payments
@@ -75,7 +76,7 @@ def _check_player(values: CompiledValue, player: int) -> None:
 
 
 @eqx.filter_jit
-def occupancy(values: CompiledValue, params: Tree) -> Array:
+def occupancy(values: CompiledValue, params: Tree) -> Float[Array, " states"]:
     """Discounted share of rounds played from each state.
 
     **Arguments:**
@@ -92,7 +93,7 @@ def occupancy(values: CompiledValue, params: Tree) -> Array:
 
 
 @eqx.filter_jit
-def outcomes(values: CompiledValue, params: Tree) -> Array:
+def outcomes(values: CompiledValue, params: Tree) -> Float[Array, " joint_actions"]:
     """Discounted share of rounds in which each joint action is played.
 
     **Returns:** `(J,)`, joint actions row-major (CC, CD, DC, DD); sums to one, and its product with
@@ -103,7 +104,7 @@ def outcomes(values: CompiledValue, params: Tree) -> Array:
 
 
 @eqx.filter_jit
-def q_values(values: CompiledValue, params: Tree, player: int) -> Array:
+def q_values(values: CompiledValue, params: Tree, player: int) -> Float[Array, "states actions"]:
     """Value, for `player`, of each own action in each state when all play `params` afterwards.
 
     **Returns:** `(S, A_player)`, in the units of `values.normalise`.
@@ -118,7 +119,7 @@ def q_values(values: CompiledValue, params: Tree, player: int) -> Array:
 
 
 @eqx.filter_jit
-def advantages(values: CompiledValue, params: Tree, player: int) -> Array:
+def advantages(values: CompiledValue, params: Tree, player: int) -> Float[Array, "states actions"]:
     """How much better each own action is than the policy's own mix: Q(s, a) - sum_b pi(s, b) Q(s, b).
 
     Formed from differences of relative values, so that it keeps its digits as the discount
@@ -149,11 +150,11 @@ class BestResponse(eqx.Module):
     - `iterations`: rounds of policy iteration.
     """
 
-    policy: Array
-    value: Array
-    regret: Array
-    gap: Array
-    iterations: Array
+    policy: Float[Array, "states actions"]
+    value: Float[Array, ""]
+    regret: Float[Array, ""]
+    gap: Float[Array, ""]
+    iterations: Int[Array, ""]
     player: int = eqx.field(static=True)
     normalise: str = eqx.field(static=True)
 
