@@ -55,7 +55,7 @@ def taylor(
     with _series_precision(order + 1):
 
         def series(*coefficients: Any) -> Any:
-            return flint.fmpq_series(list(coefficients), order + 1)
+            return flint.fmpq_series(list(coefficients), prec=order + 1)
 
         moving = [series(p, u) for p, u in zip(_flat(policies), _flat(direction), strict=True)]
         fixed = [*discount_pair(game), *(entry for row in payoff_rows(game) for entry in row)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 from jax import Array, lax
 
 from resolvent.analytic.parameters import Parameterisation
@@ -23,13 +24,14 @@ class Kernel(NamedTuple):
 
 
 class Payments(NamedTuple):
-    """What a game pays: `payoffs` `(players, joint actions)`, the discount g, and delta = 1 - g.
+    """What a game pays: `payoffs` `(players, joint actions)`, an array or (for the program kernel)
+    tuples of scalars; the discount g, and delta = 1 - g.
 
     delta is a number of its own, since 1 - g in floating point has lost the digits that matter as
     the discount approaches one.
     """
 
-    payoffs: Array
+    payoffs: Any
     g: Array
     delta: Array
 
@@ -48,12 +50,23 @@ def solve_exactly(
     This is `lax.custom_linear_solve`, which reverse mode can pass only where *all* parts of a
     right-hand side are tangents. A part that happens not to depend on the parameters would be a
     constant zero and break derivatives of second order; so all parts are tied together, on both
-    sides of `matvec` because a transposition turns it around. XLA removes the ties.
+    sides of `matvec` because a transposition turns it around.
     """
     tie = lax.optimization_barrier
     return lax.custom_linear_solve(
         lambda z: tie(matvec(tie(z))),
-        tie(b),
+        _tie_tangents(b),
         lambda _, right: solve(right),
         lambda _, left: transpose_solve(left),
     )
+
+
+@jax.custom_jvp
+def _tie_tangents(tree: Tree) -> Tree:
+    """`tree`; only its tangents are tied, since a tie in a loop hides equal numbers from XLA."""
+    return tree
+
+
+@_tie_tangents.defjvp
+def _tie_tangents_jvp(primals: tuple[Tree], tangents: tuple[Tree]) -> tuple[Tree, Tree]:
+    return primals[0], lax.optimization_barrier(tangents[0])

@@ -11,7 +11,6 @@ products of exact probabilities and a difference of tangents.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import jax
@@ -92,20 +91,21 @@ def policy_row(parameters: Row, parameterisation: Parameterisation) -> Row:
     return *parameters, complement(parameters)
 
 
-def row_gradient(row: Row, gains: Sequence[Array], parameterisation: Parameterisation) -> Row:
+def row_gradient(row: Row, weight: Array, gains: Row, parameterisation: Parameterisation) -> Row:
     """The chain rule from probabilities to parameters.
 
     **Arguments:**
 
     - `row`: the action probabilities.
+    - `weight`: a factor of the whole row.
     - `gains`: for each action but the last, the derivative of the value along moving probability
-      from the last action to it.
+        from the last action to it.
     """
     if parameterisation == "policies":
-        return tuple(gains)
-    if len(gains) == 1:
-        return (row[0] * row[1] * gains[0],)
-    return _row_tangent(row, tuple(gains))[:-1]
+        return tuple(weight * gain for gain in gains)
+    if len(gains) == 1:  # the factors that all values share first
+        return (weight * (row[0] * row[1]) * gains[0],)
+    return tuple(weight * change for change in _row_tangent(row, gains)[:-1])
 
 
 def logits_of(policy: Array) -> Array:

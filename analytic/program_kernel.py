@@ -38,7 +38,7 @@ from jax import Array, lax
 
 from resolvent.analytic.elimination import programs, total
 from resolvent.analytic.kernel import Kernel, Payments, solve_exactly
-from resolvent.analytic.parameters import Parameterisation, Row, policy_row, row_gradient
+from resolvent.analytic.parameters import Row, policy_row, row_gradient
 from resolvent.analytic.structure import Structure
 
 Vector = tuple[Array, ...]
@@ -134,70 +134,110 @@ def _solve_left(structure: Structure, factor: Factor, c: Vector, e: Array) -> tu
 
 
 @partial(jax.jit, static_argnums=0)
-def relative_values(
-    structure: Structure, chain: Chain, factor: Factor, r: Vector
+def solve_right(
+    structure: Structure, chain: Chain, factor: Factor, b: Vector, c: Array
 ) -> tuple[Vector, Array]:
-    """Relative value of each later state, and the per-round value, of payoffs `r` on entering."""
+    """(x, v) with M x + v = b and p0 . x = c, differentiable to any order."""
     return solve_exactly(
         lambda xv: _bordered(structure, chain, *xv),
-        (r, jnp.zeros_like(r[0])),
+        (b, c),
         lambda bc: _solve_right(structure, factor, *bc),
         lambda ce: _solve_left(structure, factor, *ce),
     )
 
 
 @partial(jax.jit, static_argnums=0)
-def occupancy(structure: Structure, chain: Chain, factor: Factor) -> Vector:
-    """Discounted share of rounds played from each state, the start included; sums to one."""
-    zero = jnp.zeros_like(chain.delta)
-    entered, _ = solve_exactly(
+def solve_left(
+    structure: Structure, chain: Chain, factor: Factor, c: Vector, e: Array
+) -> tuple[Vector, Array]:
+    """(y, w) with M' y + w p0 = c and sum y = e, differentiable to any order."""
+    return solve_exactly(
         lambda yw: _bordered_transpose(structure, chain, *yw),
-        ((zero,) * len(chain.start), zero + 1),
+        (c, e),
         lambda ce: _solve_left(structure, factor, *ce),
         lambda bc: _solve_right(structure, factor, *bc),
     )
-    return chain.delta, *(chain.g * d for d in entered)
 
 
-def gradient_block(
-    structure: Structure,
-    parameterisation: Parameterisation,
-    policies: tuple[Rows, ...],
-    weight: Vector,
-    x: Vector,
-    player: int,
-) -> Rows:
-    """dV/dtheta of one player's parameters: occupancy x E[relative value of the next state].
+class Turn(NamedTuple):
+    """How one action's probability moves the next state: from where the player's last action leads
+    to where this one does, with the probability of the others' actions."""
 
-    **Arguments:** `policies[player][state][action]`; `weight`, the occupancy of all states; `x`, the
-    relative values of the later states.
-    """
+    chance: Array
+    to: int
+    away: int
+
+
+def turns(
+    structure: Structure, policies: tuple[Rows, ...], player: int, state: int
+) -> list[list[Turn]]:
+    """For each action of `player` but the last, one `Turn` per joint action of the others."""
     last = structure.num_actions[player] - 1
     others = [k for k in range(structure.num_players) if k != player]
-    gradient = []
-    for state, row in enumerate(policies[player]):
-        follows = dict(zip(structure.joint_actions, structure.successors[state], strict=True))
-        gains = []
-        for action in range(last):
-            terms = []
-            for joint, stay in follows.items():
-                move = follows[(*joint[:player], action, *joint[player + 1 :])]
-                if joint[player] == last:
-                    gap = x[move - 1] - x[stay - 1]
-                    terms.append(reduce(mul, (policies[k][state][joint[k]] for k in others), gap))
-            gains.append(weight[state] * total(terms))
-        gradient.append(row_gradient(row, gains, parameterisation))
-    return tuple(gradient)
+    follows = dict(zip(structure.joint_actions, structure.successors[state], strict=True))
+    found: list[list[Turn]] = [[] for _ in range(last)]
+    for joint, away in follows.items():
+        if joint[player] == last:
+            chance = reduce(mul, (policies[k][state][joint[k]] for k in others))
+            for action in range(last):
+                to = follows[(*joint[:player], action, *joint[player + 1 :])]
+                found[action].append(Turn(chance, to - 1, away - 1))
+    return found
+
+
+def gains(
+    structure: Structure, policies: tuple[Rows, ...], x: Vector, player: int
+) -> tuple[Row, ...]:
+    """Per state, for each action of `player` but the last: by how much it leads to states of more
+    value than the last action does. (States are numbered from 0 after the start.)"""
+    return tuple(
+        tuple(
+            total([turn.chance * (x[turn.to] - x[turn.away]) for turn in action])
+            for action in turns(structure, policies, player, state)
+        )
+        for state in range(structure.num_states)
+    )
+
+
+class Solution(NamedTuple):
+    """What derivatives are made of: the chain, the occupancy of all states, and one player's
+    relative values of the later ones."""
+
+    policies: tuple[Rows, ...]
+    chain: Chain
+    weight: Vector
+    x: Vector
+
+
+@partial(jax.jit, static_argnums=(0, 4))
+def solution(
+    kernel: Kernel,
+    parameters: tuple[Rows, ...],
+    factor: Factor,
+    payments: Payments,
+    of: int,
+) -> Solution:
+    """Solve for the occupancy and for the relative values of player `of`."""
+    structure = kernel.structure
+    policies = policies_of(kernel, parameters)
+    chain = chain_of(structure, policies, payments.g, payments.delta)
+    zero = jnp.zeros_like(chain.delta)
+    entered, _ = solve_left(structure, chain, factor, (zero,) * len(chain.start), zero + 1)
+    weight = (chain.delta, *(chain.g * d for d in entered))
+    x, _ = solve_right(structure, chain, factor, _entering(structure, payments.payoffs[of]), zero)
+    return Solution(policies, chain, weight, x)
 
 
 def policies_of(kernel: Kernel, parameters: tuple[Rows, ...]) -> tuple[Rows, ...]:
     """`parameters[player][state]`, a scalar per action but the last -> action probabilities."""
-    return tuple(
-        tuple(policy_row(row, kernel.parameterisation) for row in rows) for rows in parameters
-    )
+    return tuple(_policy_of(kernel, rows) for rows in parameters)
 
 
-def _entering(structure: Structure, payoffs: Array) -> Vector:
+def _policy_of(kernel: Kernel, rows: Rows) -> Rows:
+    return tuple(policy_row(row, kernel.parameterisation) for row in rows)
+
+
+def _entering(structure: Structure, payoffs: Array | Vector) -> Vector:
     """The payoff received on entering each later state."""
     return tuple(payoffs[outcome] for outcome in structure.outcomes)
 
@@ -214,13 +254,22 @@ def prepare(kernel: Kernel, parameters: tuple[Rows, ...], payments: Payments) ->
 def values(
     kernel: Kernel, parameters: tuple[Rows, ...], factor: Factor, payments: Payments
 ) -> tuple[Array, ...]:
-    """Per-round value of each player."""
+    """Value of each player, in the units of the payoffs."""
     structure = kernel.structure
     policies = policies_of(kernel, parameters)
     chain = chain_of(structure, policies, payments.g, payments.delta)
+    zero = jnp.zeros_like(chain.delta)
     return tuple(
-        relative_values(structure, chain, factor, _entering(structure, own))[1]
+        solve_right(structure, chain, factor, _entering(structure, own), zero)[1]
         for own in payments.payoffs
+    )
+
+
+def _policy_gradient(kernel: Kernel, rows: Rows, weight: Vector, gained: tuple[Row, ...]) -> Rows:
+    """D(s) pi(s, a) sum_b pi(s, b) (Q(s, a) - Q(s, b)), or D(s) (Q(s, a) - Q(s, last))."""
+    return tuple(
+        row_gradient(row, share, gain, kernel.parameterisation)
+        for row, share, gain in zip(rows, weight, gained, strict=True)
     )
 
 
@@ -233,11 +282,54 @@ def gradient(
     of: int,
     wrt: int,
 ) -> Rows:
-    """Gradient of player `of`'s per-round value in player `wrt`'s parameters."""
+    """Gradient of player `of`'s value in player `wrt`'s parameters."""
+    policies, _, weight, x = solution(kernel, parameters, factor, payments, of)
+    gained = gains(kernel.structure, policies, x, wrt)
+    return _policy_gradient(kernel, policies[wrt], weight, gained)
+
+
+@partial(jax.jit, static_argnums=(0, 4, 5, 6))
+def cross(
+    kernel: Kernel,
+    parameters: tuple[Rows, ...],
+    factor: Factor,
+    payments: Payments,
+    of: int,
+    wrt: int,
+    along: int,
+    direction: Rows,
+) -> Rows:
+    """The derivative of `gradient(of, wrt)` as player `along` moves in `direction`.
+
+    With the policy moving by a dot, p0 and P move by rank-one amounts per state, and the derivatives
+    of the relative values and of the occupancy are one right and one left solve:
+
+        M dx + dv = g dP x,    p0 . dx = -dp0 . x;        M' dy + dw p0 = D dP,    sum dy = 0.
+    """
     structure = kernel.structure
-    policies = policies_of(kernel, parameters)
-    chain = chain_of(structure, policies, payments.g, payments.delta)
-    weight = occupancy(structure, chain, factor)
-    reward = _entering(structure, payments.payoffs[of])
-    x, _ = relative_values(structure, chain, factor, reward)
-    return gradient_block(structure, kernel.parameterisation, policies, weight, x, wrt)
+    policies, chain, weight, x = solution(kernel, parameters, factor, payments, of)
+    _, moved = jax.jvp(partial(_policy_of, kernel), (parameters[along],), (direction,))
+
+    zero = jnp.zeros_like(chain.delta)
+    pushed = [zero] * len(x)
+    lifted = []
+    for state, (move, gain) in enumerate(
+        zip(moved, gains(structure, policies, x, along), strict=True)
+    ):
+        lifted.append(_dot(move[:-1], gain))
+        for amount, action in zip(move, turns(structure, policies, along, state), strict=False):
+            flow = weight[state] * amount
+            for turn in action:
+                pushed[turn.to] = pushed[turn.to] + flow * turn.chance
+                pushed[turn.away] = pushed[turn.away] - flow * turn.chance
+    start, *later = lifted
+    dx, _ = solve_right(structure, chain, factor, tuple(chain.g * b for b in later), -start)
+    dy, _ = solve_left(structure, chain, factor, tuple(pushed), zero)
+
+    def block(own: Rows, occupied: Vector, worth: Vector) -> Rows:
+        joint = (*policies[:along], own, *policies[along + 1 :])
+        gained = gains(structure, joint, worth, wrt)
+        return _policy_gradient(kernel, joint[wrt], (weight[0], *occupied), gained)
+
+    at = (policies[along], weight[1:], x)
+    return jax.jvp(block, at, (moved, tuple(chain.g * d for d in dy), dx))[1]

@@ -50,7 +50,9 @@ def _softmax_rows_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Ar
 def _spread(policy: Array, moves: Array) -> Array:
     """pi_a sum_b pi_b (m_a - m_b), row by row: exact also for nearly deterministic rows."""
     gaps = moves[..., :, None] - moves[..., None, :]
-    return policy * jnp.sum(policy[..., None, :] * gaps, axis=-1)
+    # The term b = a is zero forwards; a transposition would make it a difference of large numbers.
+    others = jnp.broadcast_to(1 - np.eye(policy.shape[-1]), gaps.shape).astype(policy.dtype)
+    return policy * jnp.sum(others * policy[..., None, :] * gaps, axis=-1)
 
 
 def policies_of(kernel: Kernel, parameters: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -224,3 +226,23 @@ def gradient(
     if kernel.parameterisation == "logits":
         return weight * _spread(policies[wrt], gains)[:, :-1]
     return weight * (gains[:, :-1] - gains[:, -1:])
+
+
+def cross(
+    kernel: Kernel,
+    parameters: tuple[Array, ...],
+    factor: Factor,
+    payments: Payments,
+    of: int,
+    wrt: int,
+    along: int,
+    direction: Array,
+) -> Array:
+    """The derivative of `gradient(of, wrt)` as player `along` moves in `direction`: by the rule of
+    `solve_exactly`, one more left and one more right solve."""
+
+    def moved(own: Array) -> Array:
+        joint = (*parameters[:along], own, *parameters[along + 1 :])
+        return gradient(kernel, joint, factor, payments, of, wrt)
+
+    return jax.jvp(moved, (parameters[along],), (direction,))[1]

@@ -7,6 +7,7 @@ differentiation.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
@@ -81,6 +82,10 @@ class ValueFunction(eqx.Module):
     def stack(self, params: Tree) -> Tree:
         """The inverse of `unstack`."""
         return params
+
+    def for_loops(self) -> ValueFunction:
+        """The same function, in the form that a compiled loop should close over."""
+        return self
 
     @staticmethod
     def wrap(
@@ -239,27 +244,39 @@ class CompiledValue(ValueFunction):
             return jnp.stack([jnp.stack(row) for row in own])
         return own
 
+    def for_loops(self) -> CompiledValue:
+        """The same function with scaled payoffs, for the program kernel as separate scalars.
+
+        XLA moves what does not change out of a loop before it merges duplicates: several uses of one
+        slice would come back into the loop as different numbers, and all that is computed from them
+        would be computed as often.
+        """
+        payments = self._units(self.payments)
+        if self.backend == "program":
+            payments = payments._replace(payoffs=tuple(map(tuple, payments.payoffs)))
+        return dataclasses.replace(self, payments=payments, normalise="average")
+
+    def _units(self, payments: Payments) -> Payments:
+        """Values are linear in payoffs: those of discounted sums come from scaled ones."""
+        if self.normalise == "average":
+            return payments
+        return payments._replace(payoffs=payments.payoffs / payments.delta)
+
     def _open(self, params: Tree) -> tuple[ModuleType, Tree, Payments, Callable[[Tree], Tree]]:
-        """The kernel, its form of the parameters, the payments in their precision, and how to
-        return a block in the form of `params`."""
+        """The kernel, its form of the parameters, the payments in their precision and the units of
+        `normalise`, and how to return a block in the form of `params`."""
         unstacked = isinstance(params, tuple) and isinstance(params[0], tuple)
         rows = params if unstacked else self.unstack(params)
         dtype = jax.tree.leaves(rows)[0].dtype
-        payments = jax.tree.map(lambda leaf: leaf.astype(dtype), self.payments)
+        payments = self._units(jax.tree.map(lambda leaf: leaf.astype(dtype), self.payments))
         back = (lambda block: block) if unstacked else self._stack_one
         return _KERNELS[self.backend], rows, payments, back
-
-    def _scaled(self, block: Tree, payments: Payments) -> Tree:
-        if self.normalise == "average":
-            return block
-        return jax.tree.map(lambda leaf: leaf / payments.delta, block)
 
     @eqx.filter_jit
     def __call__(self, params: Tree) -> Float[Array, " players"]:
         kernel, rows, payments, _ = self._open(params)
         factor = kernel.prepare(self.kernel, rows, payments)
-        values = kernel.values(self.kernel, rows, factor, payments)
-        return self._scaled(jnp.stack(values), payments)
+        return jnp.stack(kernel.values(self.kernel, rows, factor, payments))
 
     @eqx.filter_jit
     def jacobian(self, params: Tree) -> tuple[tuple[Tree, ...], ...]:
@@ -267,25 +284,16 @@ class CompiledValue(ValueFunction):
         factor = kernel.prepare(self.kernel, rows, payments)
 
         def block(i: int, j: int) -> Tree:
-            own = kernel.gradient(self.kernel, rows, factor, payments, i, j)
-            return back(self._scaled(own, payments))
+            return back(kernel.gradient(self.kernel, rows, factor, payments, i, j))
 
         players = range(self.num_players)
         return tuple(tuple(block(i, j) for j in players) for i in players)
 
     def cross(self, params: Tree, i: int, j: int, k: int, u: Tree) -> Tree:
-        # One more right and one more left solve with the factorisation at `params`.
         kernel, rows, payments, back = self._open(params)
         direction = u if isinstance(u, tuple) else self._unstack_one(jnp.asarray(u), k)
         factor = kernel.prepare(self.kernel, rows, payments)
-
-        def gradient(own: Tree) -> Tree:
-            joint = (*rows[:k], own, *rows[k + 1 :])
-            return kernel.gradient(self.kernel, joint, factor, payments, i, j)
-
-        # Mixed derivatives commute: d/dtheta_j <dV_i/dtheta_k, u> is dV_i/dtheta_j along u.
-        change = jax.jvp(gradient, (rows[k],), (direction,))[1]
-        return back(self._scaled(change, payments))
+        return back(kernel.cross(self.kernel, rows, factor, payments, i, j, k, direction))
 
     def policies(self, params: Tree) -> tuple[Array, ...]:
         """Action probabilities, `(S, A_i)` per player, rows in the order of `game.states`."""
