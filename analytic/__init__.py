@@ -2,6 +2,8 @@
 
 from resolvent.analytic.closed_form import ClosedForm as ClosedForm
 from resolvent.analytic.closed_form import closed_form as closed_form
+from resolvent.analytic.exact_terms import Terms as Terms
+from resolvent.analytic.exact_terms import exact_terms as exact_terms
 from resolvent.analytic.graph import Graph as Graph
 from resolvent.analytic.graph import Program as Program
 from resolvent.analytic.polynomial import TooLargeToExpandError as TooLargeToExpandError

@@ -14,8 +14,9 @@ from resolvent.analytic.structure import Structure
 Backend = Literal["program", "tensor"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
-OPERATION_LIMIT = 2_000
-"""Above this many predicted operations the scalar program takes too long to compile."""
+OPERATION_LIMIT = 4_000
+"""Above this many predicted operations the scalar program takes too long to compile: XLA needs about
+a millisecond of CPU time for each, and the tensor kernel about a second for any game."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,7 @@ class ProgramReport:
     **Attributes:**
 
     - `values`: the program from policies, discount and payoffs to per-round values.
-    - `step_operations`: predicted operations of one shaping step of all players: transitions, one
-        elimination, and two left and two right solves for each pair of players and each term.
+    - `step_operations`: predicted operations of one LOLA step of all players.
     - `backend`: what `compile` chooses: the program up to `OPERATION_LIMIT` such operations.
     """
 
@@ -53,10 +53,23 @@ class ProgramReport:
 
 @lru_cache
 def report(structure: Structure) -> ProgramReport:
-    """Count operations and choose a backend."""
+    """Count operations and choose a backend.
+
+    A LOLA step has, besides transitions and one elimination: a left solve, a right solve per player,
+    and for each ordered pair of players two second-order products, with a left and a right solve
+    each; and the contractions that turn solutions into blocks of derivatives.
+    """
     derived = programs(structure)
-    players = structure.num_players
-    solves = 1 + players + 4 * players * (players - 1)
-    once = len(derived.transitions) + len(derived.factor)
-    step = once + solves * len(derived.right)
+    players, states = structure.num_players, structure.num_states
+    products = 2 * players * (players - 1)
+    solves = 1 + players + 2 * products
+    deflation = 6 * (states - 1)
+    joint = len(structure.joint_actions)
+    contraction = 3 * states * max((own - 1) * joint // own for own in structure.num_actions)
+    step = (
+        len(derived.transitions)
+        + len(derived.factor)
+        + solves * (len(derived.right) + deflation)
+        + (players**2 + 5 * products) * contraction
+    )
     return ProgramReport(derived.values, step, "program" if step <= OPERATION_LIMIT else "tensor")

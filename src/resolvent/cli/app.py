@@ -1,0 +1,343 @@
+"""The commands and their options, as typer reads them, and how they end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import typer
+
+from resolvent.cli.errors import BAD_INPUT, FAILED, INTERRUPTED, OK, BadInputError, FailedError
+
+app = typer.Typer(
+    name="resolvent",
+    help=(
+        "Exact values, gradients and learning dynamics of iterated games.\n\n"
+        "GAME is a name that `resolvent games` lists, with options after a colon (chicken:payoffs=mild), or a "
+        "file in TOML or Gambit's .nfg.\n\n"
+        "Results go to standard output, progress to standard error. Exit status: 0 done, 1 the computation failed "
+        "(such as a run that was not finite), 2 wrong input, 130 interrupted."
+    ),
+    add_completion=False,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+class Scale(StrEnum):
+    """What values are measured in."""
+
+    average = "average"
+    sum = "sum"
+
+
+class Parameters(StrEnum):
+    """What learners change."""
+
+    logits = "logits"
+    policies = "policies"
+
+
+Game = Annotated[str, typer.Argument(metavar="GAME", help="A name of the catalogue, or a file.")]
+Discount = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER",
+        help="Discount factor in [0, 1), such as 24/25 or 0.96. Default: the file's; 24/25 for the catalogue.",
+        show_default=False,
+    ),
+]
+Memory = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="ROUNDS",
+        help="Rounds remembered. Default: the file's, or 1.",
+        show_default=False,
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="A number for a symbol of the game; repeatable."
+    ),
+]
+Rate = Annotated[
+    str, typer.Option(metavar="NUMBERS", help="Step size: one for all players, or one each: 1,0.5.")
+]
+Lookahead = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBERS",
+        help="Step size that the others are believed to use. Default: the rate.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON; exact numbers are strings.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from resolvent import __version__
+
+        print(f"resolvent {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(short_help="Value, exact LOLA gradient and learning, on the prisoner's dilemma.")
+def demo(
+    runs: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Pairs of players that learn.")
+    ] = 256,
+    steps: Annotated[int, typer.Option(min=0, metavar="N", help="Steps they learn.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random starts.")] = 0,
+) -> None:
+    """The main job in one go: a game in; its value, its exact LOLA gradient and a learning run out."""
+    from resolvent.cli.demo import demo as command
+
+    command(runs, steps, seed)
+
+
+@app.command(short_help="List the catalogue of games, or show one.")
+def games(
+    game: Annotated[str | None, typer.Argument(metavar="GAME", help="Show this one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the catalogue of games, or show one: payoffs, options and source.
+
+    \b
+    resolvent games
+    resolvent games chicken
+    """
+    from resolvent.cli.games import games as command
+
+    command(game, as_json)
+
+
+@app.command(short_help="Derive a value: Markov chain, formula, program.")
+def derive(
+    game: Game,
+    discount: Discount = None,
+    memory: Memory = None,
+    settings: Settings = None,
+    normalise: Annotated[
+        Scale, typer.Option(help="Values per round, or discounted sums.")
+    ] = Scale.average,
+    policies: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICIES",
+            help="Also evaluate exactly: tit_for_tat,always:D. One for all players, or one each.",
+            show_default=False,
+        ),
+    ] = None,
+    expanded: Annotated[
+        bool, typer.Option("--expanded", help="Print the values as quotients of polynomials.")
+    ] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Derive the value of an iterated game: Markov chain, formula, program.
+
+    \b
+    resolvent derive prisoners_dilemma --policies tit_for_tat,always:D
+    resolvent derive prisoners_dilemma:symbolic --discount g --latex
+    resolvent derive game.toml --set b=3 --set c=1 --expanded --json
+
+    A discount that is a name stays a symbol. Policies: uniform, always:ACTION, tit_for_tat,
+    win_stay_lose_shift, grim, memory_one:START:CC:CD:DC:DD (chances of cooperating, own action first).
+    """
+    if latex and as_json:
+        raise BadInputError("--latex: give either --latex or --json")
+    from resolvent.cli.derive import derive as command
+
+    command(
+        game,
+        discount,
+        memory,
+        settings or [],
+        _scale(normalise),
+        policies,
+        expanded,
+        latex,
+        as_json,
+    )
+
+
+@app.command(short_help="One exact update, term by term.")
+def gradient(
+    game: Game,
+    learner: Annotated[
+        str,
+        typer.Option(metavar="NAMES", help="One for all players, or one each. See below."),
+    ] = "lola",
+    rate: Rate = "1",
+    lookahead: Lookahead = None,
+    policies: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICIES",
+            help="Where: one for all players, or one each, as in `derive`. Default: uniform.",
+            show_default=False,
+        ),
+    ] = None,
+    logits: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS", help="Or where, by logits: 0,0,1,0,0;1,0,0,0,0.", show_default=False
+        ),
+    ] = None,
+    parameters: Annotated[
+        Parameters, typer.Option(help="What is differentiated by, and changed.")
+    ] = Parameters.logits,
+    normalise: Annotated[
+        Scale, typer.Option(help="Values per round, or discounted sums (as in most papers).")
+    ] = Scale.sum,
+    discount: Discount = None,
+    memory: Memory = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """One update of every player, term by term: exact rationals, and what the compiled rule gives.
+
+    \b
+    resolvent gradient prisoners_dilemma
+    resolvent gradient stag_hunt --learner lola:original,naive --rate 0.1
+    resolvent gradient chicken --policies memory_one:1/2:9/10:1/10:9/10:1/10 --json
+
+    Learners: naive, look_ahead, lola (or lola:taylor), lola:original, lola:exact.
+    """
+    from resolvent.cli.gradient import gradient as command
+
+    command(
+        game,
+        learner,
+        rate,
+        lookahead,
+        policies,
+        logits,
+        cast("Literal['logits', 'policies']", parameters.value),
+        _scale(normalise),
+        discount,
+        memory,
+        settings or [],
+        as_json,
+    )
+
+
+@app.command(short_help="Let players learn from random starts.")
+def learn(
+    game: Game,
+    learners: Annotated[
+        str,
+        typer.Option("--learners", "-l", metavar="NAMES", help="One for all players, or one each."),
+    ] = "lola",
+    steps: Annotated[int, typer.Option(min=0, metavar="N", help="Steps of every run.")] = 100,
+    runs: Annotated[int, typer.Option(min=1, metavar="N", help="Independent runs.")] = 256,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random starts.")] = 0,
+    rate: Rate = "1",
+    lookahead: Lookahead = None,
+    scale: Annotated[
+        str, typer.Option(metavar="NUMBER", help="Standard deviation of the logits at the start.")
+    ] = "1",
+    normalise: Annotated[
+        Scale,
+        typer.Option(help="What the rate multiplies: values per round, or discounted sums."),
+    ] = Scale.sum,
+    discount: Discount = None,
+    memory: Memory = None,
+    settings: Settings = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE.npz", help="Save the run.", show_default=False)
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw it (also .pdf, .svg).", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Let players learn from random starts, and see what they end up with.
+
+    \b
+    resolvent learn prisoners_dilemma
+    resolvent learn prisoners_dilemma --learners lola,naive --runs 1000
+    resolvent learn chicken:payoffs=mild -l lola:exact --rate 0.1 --save run.npz --plot run.png
+
+    Learners: naive, look_ahead, lola (or lola:taylor), lola:original, lola:exact. Rates in the papers are
+    for discounted sums, the default here; payoffs are printed per round.
+    """
+    from resolvent.cli.learn import learn as command
+
+    finished = command(
+        game,
+        learners,
+        steps,
+        runs,
+        seed,
+        rate,
+        lookahead,
+        scale,
+        _scale(normalise),
+        discount,
+        memory,
+        settings or [],
+        save,
+        plot,
+        as_json,
+    )
+    if not finished:
+        raise KeyboardInterrupt
+
+
+def _scale(scale: Scale) -> Literal["average", "sum"]:
+    return cast("Literal['average', 'sum']", scale.value)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; return its exit status. What goes wrong is one line on standard error."""
+    command: Any = typer.main.get_command(app)
+    try:
+        status = command.main(
+            list(arguments) or ["--help"], prog_name="resolvent", standalone_mode=False
+        )
+        sys.stdout.flush()
+        # Some versions of typer turn Ctrl-C into this status themselves.
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
+        return status if isinstance(status, int) else OK
+    except BadInputError as error:
+        return _end(str(error), BAD_INPUT)
+    except FailedError as error:
+        return _end(str(error), FAILED)
+    except (KeyboardInterrupt, typer.Abort):
+        return _end("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). Nothing may be flushed to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except _USAGE_ERROR as error:
+        return _end(f"{error.format_message()} (resolvent --help)", BAD_INPUT)
+
+
+# The base of everything that is wrong with the options: click's, or typer's own copy of it.
+_USAGE_ERROR: Any = typer.BadParameter.__mro__[2]
+
+
+def _end(message: str, status: int) -> int:
+    print(f"resolvent: {message}", file=sys.stderr)
+    return status

@@ -1,0 +1,120 @@
+"""`resolvent games`: the catalogue, or one game of it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+from resolvent.cli import output, show
+from resolvent.cli.inputs import catalogue_options, stage_or_iterated
+from resolvent.games import CATALOGUE, IteratedGame, NormalForm
+
+
+def games(game: str | None, as_json: bool) -> None:
+    """List the catalogue, or show one game."""
+    if game is None:
+        _print_catalogue(as_json)
+    else:
+        _print_game(game, as_json)
+
+
+def _print_catalogue(as_json: bool) -> None:
+    records = [_record(name) for name in CATALOGUE]
+    if as_json:
+        output.print_json({"games": records})
+        return
+    out = output.console()
+    output.table(
+        out,
+        ["game", "players", "actions", "what it is"],
+        [
+            [
+                entry["name"],
+                str(len(entry["players"])),
+                _actions(entry["actions"]),
+                entry["summary"],
+            ]
+            for entry in records
+        ],
+        align="lcll",
+        indent=0,
+        wrap_last=True,
+    )
+    out.print()
+    output.prose(
+        out,
+        "`resolvent games NAME` shows a game's payoffs, options and source. A file in TOML or Gambit's .nfg "
+        "is a game too: docs/games.md describes the formats.",
+    )
+
+
+def _print_game(text: str, as_json: bool) -> None:
+    game = stage_or_iterated(text)
+    stage = game.stage if isinstance(game, IteratedGame) else game
+    key = text.partition(":")[0].strip().lower().replace("-", "_")
+    known = key if key in CATALOGUE else None
+    if as_json:
+        record = _stage_record(stage)
+        if isinstance(game, IteratedGame):
+            record |= {"discount": game.discount, "memory": game.memory}
+        output.print_json(record | ({"options": _options(known)} if known else {}))
+        return
+    out = output.console()
+    output.heading(out, str(game).splitlines()[0])
+    show.payoff_table(out, stage)
+    if isinstance(game, IteratedGame):
+        out.print("\n  " + str(game).splitlines()[-1], soft_wrap=True)
+    if known:
+        out.print()
+        for paragraph in _documentation(known):
+            output.prose(out, paragraph, indent=2)
+            out.print()
+        options = _options(known)
+        if options:
+            typed = ",".join(f"{name}={value}" for name, value in options.items())
+            output.prose(out, f"On the command line, with its defaults: {known}:{typed}", indent=2)
+
+
+def _record(name: str) -> dict[str, Any]:
+    record = _stage_record(CATALOGUE[name]())
+    summary = _documentation(name)[0]
+    return record | {"name": name, "summary": summary, "options": _options(name)}
+
+
+def _stage_record(stage: NormalForm) -> dict[str, Any]:
+    return {
+        "name": stage.name,
+        "players": stage.players,
+        "actions": stage.actions,
+        "payoffs": stage.payoffs,
+        "stated_as": stage.stated_as,
+    }
+
+
+def _options(name: str) -> dict[str, str]:
+    return {key: str(own.default) for key, own in catalogue_options(name).items()}
+
+
+def _actions(actions: tuple[tuple[str, ...], ...]) -> str:
+    distinct = list(dict.fromkeys(" ".join(own) for own in actions))
+    return " | ".join(distinct)
+
+
+def _documentation(name: str) -> list[str]:
+    """The docstring of a game, paragraph by paragraph, without its markup."""
+    text = inspect.getdoc(CATALOGUE[name]) or name
+    text = re.sub(r"\[`resolvent\.games\.(\w+)`\]\[\]", r"\1", text)
+    text = text.replace("**Arguments:**", "Options:").replace("**", "").replace("`", "")
+    return [_unwrapped(paragraph) for paragraph in text.split("\n\n")]
+
+
+def _unwrapped(paragraph: str) -> str:
+    """One line per paragraph and per item of a list; items keep their indentation."""
+    lines: list[str] = []
+    for line in paragraph.splitlines():
+        if not lines or line.lstrip().startswith("- "):
+            lines.append(line.rstrip())
+        else:
+            lines[-1] += " " + line.strip()
+    return "\n".join(lines)

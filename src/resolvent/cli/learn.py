@@ -1,0 +1,286 @@
+"""`resolvent learn`: many runs of learners against each other."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from resolvent.cli import inputs, output, show
+from resolvent.cli.environment import prepare
+from resolvent.cli.errors import BadInputError, FailedError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from resolvent.games import IteratedGame
+    from resolvent.numeric import CompiledValue
+    from resolvent.numeric.run import Run
+
+# A figure shows about this many points of a curve.
+_POINTS = 200
+_MOST_STATES = 9
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run, per player and per joint action.
+
+    **Attributes:**
+
+    - `per_round`: final payoffs per round, `(runs, n)`.
+    - `shares`: discounted share of rounds in which each joint action is played, mean over runs.
+    - `policies`: mean final policy of each player, `(S, A_i)`.
+    - `status`: how many runs ended in each way.
+    """
+
+    per_round: NDArray[np.floating]
+    shares: NDArray[np.floating]
+    policies: tuple[NDArray[np.floating], ...]
+    status: dict[str, int]
+
+
+def learn(
+    game: str,
+    learners: str,
+    steps: int,
+    runs: int,
+    seed: int,
+    rate: str,
+    lookahead: str | None,
+    scale: str,
+    normalise: Literal["average", "sum"],
+    discount: str | None,
+    memory: int | None,
+    settings: Sequence[str],
+    save: Path | None,
+    plot: Path | None,
+    as_json: bool,
+) -> bool:
+    """Learn, print what came of it, and save it. Returns False after Ctrl-C."""
+    played = inputs.iterated_game(game, discount, memory, settings)
+    inputs.require_numbers(played, "learning")
+    if played.memory == 0:
+        raise BadInputError("--memory: expected at least 1; for one-shot play use --discount 0")
+    players = played.num_players
+    rates = inputs.numbers(rate, players, "--rate", positive=True)
+    ahead: list[Fraction | None] = [None] * players
+    if lookahead is not None:
+        ahead = [*inputs.numbers(lookahead, players, "--lookahead")]
+    spread = inputs.number(scale, "--scale")
+    _check_file(save, "--save", (".npz",))
+    _check_file(plot, "--plot", (".png", ".pdf", ".svg"))
+    if plot is not None:
+        _require_matplotlib()
+    prepare()
+
+    import jax
+
+    from resolvent.analytic import closed_form
+    from resolvent.numeric.learn import learn as run_learners
+
+    out_of_memory = (MemoryError, jax.errors.JaxRuntimeError)
+
+    rules = inputs.learners(learners, rates, ahead, "--learners")
+    values = closed_form(played, normalise).compile()
+    began = time.perf_counter()
+    try:
+        run = run_learners(
+            values,
+            rules,
+            jax.random.key(seed),
+            steps,
+            batch=runs,
+            scale=float(spread),
+            record=None if plot is None else "values",
+            every=max(1, steps // _POINTS),
+            progress=sys.stderr.isatty(),
+        )
+    except out_of_memory as error:
+        message = str(error).partition("\n")[0] or "out of memory"
+        raise FailedError(f"--runs {runs}: {message}") from None
+    seconds = time.perf_counter() - began
+    outcome = outcome_of(run, values)
+    if save is not None:
+        _written(run.save, save, "--save")
+    if plot is not None:
+        _written(lambda path: _draw(run, path), plot, "--plot")
+    if as_json:
+        output.print_json(_record(run, outcome, seed, float(spread), seconds))
+    else:
+        _print(run, played, outcome, seconds, [path for path in (save, plot) if path is not None])
+    failed = int((run.failed_player >= 0).sum())
+    if failed:
+        raise FailedError(f"{failed} of {runs} runs stopped at a step that was not finite")
+    return run.steps_done == run.steps
+
+
+def outcome_of(run: Run, values: CompiledValue) -> Outcome:
+    """What came of a batch of runs."""
+    import jax
+    import numpy as np
+
+    from resolvent.numeric import outcomes
+
+    assert run.policies is not None
+    shares = jax.vmap(lambda params: outcomes(values, params))(run.params)
+    stopped = int((run.failed_player >= 0).sum())
+    ended = {"successful": len(run.values) - stopped, "nonfinite": stopped}
+    if run.steps_done < run.steps:
+        ended = {"interrupted": ended["successful"], "nonfinite": stopped}
+    return Outcome(
+        per_round=per_round(run, values),
+        shares=np.asarray(shares).mean(0),
+        policies=tuple(own.mean(0) for own in run.policies),
+        status=ended,
+    )
+
+
+def per_round(run: Run, values: CompiledValue) -> NDArray[np.floating]:
+    """Final payoffs per round, `(runs, n)`."""
+    return run.values * scale_of(values)
+
+
+def scale_of(values: CompiledValue) -> float:
+    """What a value is multiplied by to give the payoff per round."""
+    if values.normalise == "average":
+        return 1.0
+    return float(1 - Fraction(str(values.game.discount)))
+
+
+def _check_file(path: Path | None, option: str, endings: tuple[str, ...]) -> None:
+    # Before the computation, not after it.
+    if path is None:
+        return
+    if path.suffix not in endings:
+        raise BadInputError(f"{option}: the name must end in {' or '.join(endings)}; got {path}")
+    if not path.absolute().parent.is_dir():
+        raise BadInputError(f"{option}: there is no folder {path.parent}")
+
+
+def _require_matplotlib() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise BadInputError(
+            "--plot: matplotlib is not installed; run: pip install 'resolvent[plot]'"
+        )
+
+
+def _written(write: Any, path: Path, option: str) -> None:
+    try:
+        write(path)
+    except OSError as error:
+        raise FailedError(f"{option}: {path}: {error.strerror or error}") from None
+
+
+def _draw(run: Run, path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from resolvent.plotting import overview
+
+    overview(run).savefig(path, dpi=150)
+
+
+def _print(
+    run: Run, game: IteratedGame, outcome: Outcome, seconds: float, files: Sequence[Path]
+) -> None:
+    out = output.console()
+    done = (
+        f"{run.steps_done:,} of {run.steps:,}" if run.steps_done < run.steps else f"{run.steps:,}"
+    )
+    output.heading(
+        out,
+        f"{game.name or 'game'}, iterated with discount {game.discount}: "
+        f"{plural(run.num_runs, 'run')} of {done} steps",
+    )
+    assert run.learners is not None
+    rows: list[list[output.Cell]] = []
+    for player, rule in enumerate(run.learners):
+        own = outcome.per_round[:, player]
+        rows.append(
+            [
+                game.stage.players[player],
+                show.rule_name(rule.describe()),
+                output.strong(output.signed(float(own.mean()))),
+                output.signed(float(own.std())),
+                output.signed(float(own.min())),
+                output.signed(float(own.max())),
+            ]
+        )
+    headers = ["player", "learner", "payoff per round", "std", "lowest", "highest"]
+    output.table(out, headers, rows, align="llrrrr")
+    out.print()
+    names = _joint_names(game)
+    order = sorted(range(len(names)), key=lambda k: -outcome.shares[k])
+    played = ", ".join(
+        f"{names[k]} {output.percent(float(outcome.shares[k]))}" for k in order[:_MOST_STATES]
+    )
+    out.print(f"  Rounds played: {played}", soft_wrap=True)
+    if game.num_states <= _MOST_STATES and max(game.num_actions) == 2:
+        out.print()
+        output.table(
+            out,
+            ["mean policy", *game.states],
+            [
+                [
+                    f"player {game.stage.players[player]} plays {game.stage.actions[player][0]}",
+                    *(f"{row[0]:.2f}" for row in own),
+                ]
+                for player, own in enumerate(outcome.policies)
+            ],
+            align="l" + "r" * game.num_states,
+        )
+    out.print()
+    scale = show.scale_name(run.normalise or "")
+    out.print(
+        output.dim(f"  Rates are for the {scale}. {seconds:.1f} s, compiling included."),
+        soft_wrap=True,
+    )
+    for path in files:
+        out.print(output.dim(f"  Wrote {path}"), soft_wrap=True)
+
+
+def _joint_names(game: IteratedGame) -> tuple[str, ...]:
+    # The states after one round are named by what was played in it.
+    return game.states[1 : 1 + len(game.stage.joint_actions)]
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _record(run: Run, outcome: Outcome, seed: int, scale: float, seconds: float) -> dict[str, Any]:
+    game = run.game
+    assert game is not None
+    return {
+        "game": show.game_record(game),
+        "normalise": run.normalise,
+        "learners": run.provenance["learners"],
+        "runs": run.num_runs,
+        "steps": run.steps,
+        "steps_done": run.steps_done,
+        "seed": seed,
+        "scale": scale,
+        "status": outcome.status,
+        "payoff_per_round": [
+            {
+                "mean": own.mean(),
+                "std": own.std(),
+                "min": own.min(),
+                "max": own.max(),
+            }
+            for own in outcome.per_round.T
+        ],
+        "outcomes": dict(zip(_joint_names(game), outcome.shares.tolist(), strict=True)),
+        "mean_policies": list(outcome.policies),
+        "seconds": seconds,
+        "versions": run.provenance["versions"],
+    }

@@ -1,0 +1,105 @@
+"""Figures of runs. Every function takes matplotlib axes, or makes them, and returns them.
+
+`Run.plot` draws the values of a run; here is what needs the game that was played. Needs matplotlib,
+`pip install 'resolvent[plot]'`.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull, QhullError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from resolvent.games import NormalForm
+    from resolvent.numeric.run import Run
+
+
+def payoffs(run: Run, ax: Axes | None = None, players: tuple[int, int] = (0, 1)) -> Axes:
+    """Final payoffs per round of two players, one point per run, in what the game can pay.
+
+    **Arguments:**
+
+    - `run`: a run of an iterated game whose payoffs are numbers.
+    - `ax`: where to draw; new axes by default.
+    - `players`: whose payoffs are on the two axes.
+
+    **Returns:** the axes. The shaded polygon is the convex hull of the stage payoffs: every pair of
+    payoffs per round lies in it, whatever the policies.
+
+    **Raises:** `ValueError` for a run of a user's own function, which has no game, and for players it
+    does not have.
+    """
+    game = run.game
+    if game is None:
+        raise ValueError(
+            "run: expected a run of an iterated game; a wrapped function has no stage payoffs"
+        )
+    if len(set(players)) != 2 or not all(0 <= player < run.num_players for player in players):
+        raise ValueError(
+            f"players: expected two different players from 0 to {run.num_players - 1}; got {players}"
+        )
+    ax = _axes(ax)
+    feasible = _hull(_stage_payoffs(game.stage)[:, players])
+    ax.fill(*feasible.T, facecolor="0.92", edgecolor="0.6", linewidth=1, zorder=0)
+    scale = 1.0 if run.normalise == "average" else float(1 - Fraction(str(game.discount)))
+    points = scale * run.values.reshape(-1, run.num_players)[:, players]
+    ax.scatter(*points.T, s=14, color="C0", alpha=0.5, linewidths=0, label=f"{len(points):,} runs")
+    ax.scatter(*points.mean(0), marker="x", s=60, color="black", label="mean")
+    names = [game.stage.players[player] for player in players]
+    ax.set(
+        xlabel=f"player {names[0]}, payoff per round",
+        ylabel=f"player {names[1]}, payoff per round",
+        title=f"{game.name or 'game'}: final payoffs",
+    )
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.legend()
+    return ax
+
+
+def overview(run: Run) -> Figure:
+    """`Run.plot` beside `payoffs`, where there are stage payoffs of at least two players."""
+    from matplotlib import pyplot
+
+    paired = run.game is not None and run.num_players >= 2
+    figure, axes = pyplot.subplots(
+        1,
+        2 if paired else 1,
+        figsize=(10 if paired else 5, 4.2),
+        layout="constrained",
+        squeeze=False,
+    )
+    run.plot(axes[0, 0])
+    if paired:
+        payoffs(run, axes[0, 1])
+    return figure
+
+
+def _axes(ax: Axes | None) -> Axes:
+    if ax is not None:
+        return ax
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError("plotting needs matplotlib: pip install 'resolvent[plot]'") from error
+    return pyplot.subplots()[1]
+
+
+def _stage_payoffs(stage: NormalForm) -> NDArray[np.float64]:
+    """`(joint actions, n)`."""
+    return np.array([[float(pay) for pay in stage.payoff(joint)] for joint in stage.joint_actions])
+
+
+def _hull(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The corners of the convex hull in the plane, in order; of points on a line its two ends."""
+    try:
+        return points[ConvexHull(points).vertices]
+    except QhullError:
+        order = np.lexsort(points.T)
+        return points[order[[0, -1]]]
