@@ -100,7 +100,7 @@ def _eliminate(moves: Array, g: Array, delta: Array) -> tuple[Array, Array]:
 
     given = (g * moves, jnp.full(n, delta), jnp.ones(n, moves.dtype))
     q, _, pivots = lax.fori_loop(0, n, reduce_state, given)
-    return jnp.eye(n) - jnp.tril(q, -1), jnp.diag(pivots) - jnp.triu(q, 1)
+    return jnp.eye(n, dtype=q.dtype) - jnp.tril(q, -1), jnp.diag(pivots) - jnp.triu(q, 1)
 
 
 def factor_of(structure: Structure, joint: Array, g: Array, delta: Array) -> Factor:

@@ -201,7 +201,7 @@ def test_gradient_by_hand_where_both_toss_a_coin(call):
     gradient is minus a quarter of the visits of the state, 1 for the start and 24/4 for the others."""
     record = json.loads(call("gradient", "prisoners_dilemma", "--learner", "naive", "--json"))
     for player in record["players"]:
-        assert player["exact_terms"] == [["-1/4"], *[["-3/2"]] * 4]
+        assert player["exact_update"] == [["-1/4"], *[["-3/2"]] * 4]
         assert np.ravel(player["update"]) == pytest.approx([-0.25, *[-1.5] * 4], rel=1e-14)
     shown = call("gradient", "prisoners_dilemma", "--learner", "naive")
     assert "-3/2" in shown
@@ -213,7 +213,7 @@ def test_gradient_at_logits_and_by_probabilities(call):
             "gradient", "prisoners_dilemma", "--learner", "naive", "--logits", "0,0,0,0,0", "--json"
         )
     )
-    assert record["players"][0]["exact_terms"] is None
+    assert record["players"][0]["exact_update"] is None
     assert np.ravel(record["players"][0]["update"]) == pytest.approx([-0.25, *[-1.5] * 4])
     record = json.loads(
         call(
@@ -222,7 +222,7 @@ def test_gradient_at_logits_and_by_probabilities(call):
         )
     )
     # Against a defector a C costs one: at the start once, in DD 24 times, elsewhere never.
-    assert record["players"][0]["exact_terms"] == [["-1"], ["0"], ["0"], ["0"], ["-24"]]
+    assert record["players"][0]["exact_update"] == [["-1"], ["0"], ["0"], ["0"], ["-24"]]
 
 
 def test_learn_prints_saves_and_draws(call, tmp_path):

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from resolvent.analytic.exact_terms import Terms, exact_terms
 from resolvent.cli import output, show
 from resolvent.cli.environment import prepare
 from resolvent.cli.errors import FailedError
-from resolvent.analytic.exact_terms import Terms, exact_terms
 from resolvent.games import (
     ExactPolicy,
     IteratedGame,
@@ -223,8 +223,8 @@ def _print_runs(out: Console, finished: dict[str, Run], seconds: dict[str, float
     output.prose(
         out,
         "Payoffs per round, means over the pairs: -1 is mutual cooperation, -2 mutual defection. A pair cooperates "
-        f"if both get more than {_COOPERATING:g}. The LOLA paper (Foerster et al. 2018, Table 3) reports -1.98 for naive "
-        "learning and -1.06 for LOLA, by a variant of the rule without the look-ahead term.",
+        f"if both get more than {_COOPERATING:g}. The LOLA paper (Foerster et al. 2018, Table 3) reports -1.98 for "
+        "naive learning and -1.06 for LOLA, by a variant of the rule without the look-ahead term.",
         indent=2,
     )
 

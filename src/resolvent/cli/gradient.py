@@ -8,10 +8,10 @@ from fractions import Fraction
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
+from resolvent.analytic.exact_terms import Block, exact_terms
 from resolvent.cli import inputs, output, show
 from resolvent.cli.environment import prepare
 from resolvent.cli.errors import BadInputError, FailedError
-from resolvent.analytic.exact_terms import Block, exact_terms
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -94,7 +94,7 @@ def gradient(
     learned = [rule.describe() for rule in rules]
     exact: list[Exact | None] = [None] * players
     if at is not None:
-        exact = _exact_termss(form, learned, rates, steps, at, parameters)
+        exact = _exact_updates(form, learned, rates, steps, at, parameters)
 
     out = output.console()
     early = not as_json and all(exact)
@@ -120,7 +120,7 @@ def gradient(
         raise FailedError(f"the compiled update is off the exact one by {largest:.1e}, relative")
 
 
-def _exact_termss(
+def _exact_updates(
     form: ClosedForm,
     learned: Sequence[dict[str, Any]],
     rates: Sequence[Fraction],
@@ -317,7 +317,7 @@ def _record(
             {
                 "learner": rule,
                 "update": fast.update,
-                "exact_terms": None if slow is None else slow.update,
+                "exact_update": None if slow is None else slow.update,
                 "exact_terms": None if slow is None else slow.terms,
                 "relative_difference": difference,
                 "info": fast.info,
