@@ -51,7 +51,11 @@ def _row_tangent(row: Row, moves: Row) -> Row:
             if b != a:
                 spread = spread + row[b] * (moves[a] - moves[b])
         change.append(row[a] * spread)
-    return *change, -sum(change[1:], change[0])
+    # Not minus the sum of the others: that would cancel where the last action is rare.
+    mean = row[0] * moves[0]
+    for a in range(1, len(moves)):
+        mean = mean + row[a] * moves[a]
+    return *change, -row[-1] * mean
 
 
 @jax.custom_jvp

@@ -1,0 +1,545 @@
+"""Let players learn: many runs at once, in one compiled loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from jax.typing import ArrayLike
+from numpy.typing import NDArray
+
+from resolvent.analytic.value_function import CompiledValue, ValueFunction, require_x64
+from resolvent.numeric import results, tree
+from resolvent.numeric.learners.learner import AbstractLearner, Info, as_number
+from resolvent.numeric.meter import AbstractMeter, meter_of
+from resolvent.numeric.results import RESULTS
+from resolvent.numeric.run import Run, provenance_of
+
+Tree = Any
+Record = Callable[[ValueFunction, tuple[Array, ...]], Mapping[str, Any]]
+
+RECORDABLE = ("params", "policies", "values", "info")
+
+# On the CPU a batch is learned in groups of about this many runs, one group after the other: the
+# state of a group stays in the cache, and XLA fuses a step of a group into few loops.
+_GROUP = 64
+# How many records a compiled call holds at most, over all runs, before they are fetched.
+_RECORDS = 2**19
+# Compiled calls take about this long, so that Ctrl-C and the meter are served in between.
+_SECONDS_PER_CALL = 0.2
+
+
+def learn(
+    values: ValueFunction,
+    learners: AbstractLearner | Sequence[AbstractLearner],
+    start: Sequence[Any] | Array,
+    steps: int,
+    *,
+    batch: int | None = None,
+    scale: float = 1.0,
+    record: str | Sequence[str] | Record | None = None,
+    every: int = 1,
+    progress: bool | AbstractMeter = False,
+) -> Run:
+    """Let all players learn at the same time.
+
+    **Arguments:**
+
+    - `values`: what the players maximise. The scale matters: rates for discounted sums are smaller
+        by the factor 1 - g than rates for per-round averages.
+    - `learners`: one for all players, or one per player.
+    - `start`: the parameters to start from, one array per player of the shapes in `values.shapes`,
+        all without or all with one leading axis of runs. Or a JAX key: `batch` runs start from
+        independent normal numbers of standard deviation `scale`.
+    - `steps`: how many steps to make.
+    - `batch`: the number of runs, with a key; without it, a single run without a leading axis.
+    - `scale`: standard deviation of random starts.
+    - `record`: what to keep along the way: names among "params", "policies", "values" and "info"
+        (what the learners say about the update at the recorded parameters), or a function
+        `(values, params) -> {name: array}` of one run.
+    - `every`: steps between records. The start and the end are always recorded.
+    - `progress`: whether to show a bar on standard error, or a meter.
+
+    **Returns:** a [`resolvent.numeric.Run`][]. A run whose update is not finite stops where it was;
+    its status says so, and no other run is affected. Ctrl-C ends all runs early and returns what is
+    done.
+
+    Raises `ValueError` or `TypeError`, naming the argument, for anything else that is wrong before
+    the first step; `RuntimeError` where JAX's 64-bit mode is off.
+    """
+    require_x64()
+    if not isinstance(values, ValueFunction):
+        raise TypeError(
+            f"values: expected a ValueFunction, got {type(values).__name__} "
+            "(ValueFunction.wrap makes one of a function)"
+        )
+    rules = _check_learners(learners, values)
+    steps = _check_count(steps, "steps", least=0)
+    every = _check_count(every, "every", least=1)
+    record = _check_record(record, values)
+    params, batched = _check_start(start, values, batch, scale)
+    meter = meter_of(progress)
+
+    runs = params[0].shape[0] if batched else 1
+    job = _Job(
+        record=record,
+        capacity=1 if record is None else int(np.clip(_RECORDS // runs, 1, 1024)),
+        vectorised=runs > 1,
+        careful=runs > 1,
+    )
+    layout = _Layout(batched, runs, *_grouping(runs, params[0]))
+    carry = _begin(values, rules, jax.tree.map(layout.split, params), job)
+
+    every = every if record else max(steps, 1)
+    end = _drive(values, rules, carry, job, steps, every, meter)
+    if not job.careful and end.failed:
+        # To look at each step costs a single run a third of its time, and a batch nothing: so a
+        # single run looks at the end, and starts again in the rare case.
+        end = _drive(values, rules, carry, job._replace(careful=True), steps, every, meter)
+    final = jax.tree.map(layout.join, end.carry)
+    ending = jax.tree.map(layout.join, end.summary)
+    codes = np.where(
+        final.failed_player >= 0,
+        results.code(RESULTS.nonfinite),
+        results.code(RESULTS.successful if end.done == steps else RESULTS.interrupted),
+    )
+    return Run(
+        params=final.params,
+        policies=ending.get("policies"),
+        values=ending["values"],
+        history=_history(end, layout) if record else {},
+        status=results.from_codes(codes),
+        failed_step=final.failed_step,
+        failed_player=final.failed_player,
+        steps=steps,
+        steps_done=end.done,
+        values_function=values,
+        learners=rules,
+        provenance=provenance_of(values, rules),
+    )
+
+
+def joint_update(
+    values: ValueFunction,
+    learners: Sequence[AbstractLearner],
+    params: Tree,
+    states: Sequence[Tree],
+) -> tuple[tuple[Tree, ...], tuple[Tree, ...], tuple[Info, ...]]:
+    """One simultaneous step of all players, for loops of your own.
+
+    **Arguments:** `learners`, `params` and `states`: one entry per player; the first states are
+    `learner.init(values, params, player)`.
+
+    **Returns:** `(updates, states, infos)`, one entry per player; nothing is added yet.
+    """
+    steps = [
+        learner.update(values, params, player, state)
+        for player, (learner, state) in enumerate(zip(learners, states, strict=True))
+    ]
+    updates, after, infos = zip(*steps, strict=True)
+    return updates, after, infos
+
+
+# What is compiled ----------------------------------------------------------------------------
+
+
+class _Job(NamedTuple):
+    """What the compiled loop depends on besides the types of its arguments.
+
+    `careful`: whether to look at each step if it is finite, or only at the end.
+    """
+
+    record: tuple[str, ...] | Record | None
+    capacity: int
+    vectorised: bool
+    careful: bool
+
+
+class _Carry(NamedTuple):
+    """Where runs are: what goes into a compiled call and comes out of it.
+
+    `failed_step` and `failed_player` are -1 as long as all is well.
+    """
+
+    params: Tree
+    states: Tree
+    failed_step: Any
+    failed_player: Any
+
+
+def _advance_one(
+    values: ValueFunction,
+    learners: tuple[AbstractLearner, ...],
+    carry: _Carry,
+    job: _Job,
+    done: ArrayLike,
+    lengths: Array,
+    segments: ArrayLike,
+) -> tuple[_Carry, dict[str, Any], Tree]:
+    """Advance one run by the first `segments` of `lengths` steps, recording after each."""
+
+    def step(_: Array, now: _Inner) -> _Inner:
+        now = _look(now) if job.careful else now
+        updates, states, _infos = joint_update(values, learners, now.params, now.states)
+        moved = tuple(map(tree.add, now.params, updates))
+        return now._replace(done=now.done + 1, params=moved, states=states)
+
+    def segment(index: Array, now: tuple[_Inner, Tree]) -> tuple[_Inner, Tree]:
+        inner = _look(lax.fori_loop(0, lengths[index], step, now[0]))
+        taken = _take(values, learners, values.stack(inner.last), inner.last_states, job.record)
+        return inner, jax.tree.map(lambda old, new: old.at[index].set(new), now[1], taken)
+
+    rows = values.unstack(carry.params)
+    inner = _Inner(
+        done, rows, carry.states, rows, carry.states, carry.failed_step, carry.failed_player
+    )
+    buffers = None
+    if job.record is None:
+        inner = _look(lax.fori_loop(0, lengths[0], step, inner))
+    else:
+        example = jax.eval_shape(
+            lambda own: _take(values, learners, own.params, own.states, job.record), carry
+        )
+        buffers = jax.tree.map(
+            lambda leaf: jnp.zeros((job.capacity, *leaf.shape), leaf.dtype), example
+        )
+        inner, buffers = lax.fori_loop(0, segments, segment, (inner, buffers))
+    carry = _Carry(
+        values.stack(inner.last), inner.last_states, inner.failed_step, inner.failed_player
+    )
+    # The values at the end are part of this call, since compiling another would take longer.
+    summary = _take(values, learners, carry.params, carry.states, _summary(values))
+    return carry, summary, buffers
+
+
+class _Inner(NamedTuple):
+    """The loop's own carry: parameters in the form `unstack` gives them, and the last finite ones."""
+
+    done: ArrayLike
+    params: Tree
+    states: Tree
+    last: Tree
+    last_states: Tree
+    failed_step: Array
+    failed_player: Array
+
+
+def _look(now: _Inner) -> _Inner:
+    """Take note of where a run is, if it is somewhere finite.
+
+    A step is judged when the next one begins: to choose between the two ends of a step within that
+    step would make XLA compute the step several times. Infinite and NaN never become finite again,
+    and what a failed run computes from there is not looked at.
+    """
+    running = now.failed_step < 0
+    good, player = running, now.failed_player
+    for index, own in reversed(list(enumerate(now.params))):
+        finite = tree.all_finite(own)
+        good = good & finite
+        player = jnp.where(running & ~finite, index, player)
+    return now._replace(
+        last=tree.where(good, now.params, now.last),
+        last_states=tree.where(good, now.states, now.last_states),
+        failed_step=jnp.where(running & ~good, now.done, now.failed_step),
+        failed_player=player,
+    )
+
+
+def _summary(values: ValueFunction) -> tuple[str, ...]:
+    return ("values", "policies") if isinstance(values, CompiledValue) else ("values",)
+
+
+def _take(
+    values: ValueFunction,
+    learners: tuple[AbstractLearner, ...],
+    params: tuple[Array, ...],
+    states: Tree,
+    record: tuple[str, ...] | Record | None,
+) -> dict[str, Any]:
+    """What is recorded of one run at `params`."""
+    if callable(record):
+        return _check_taken(record(values, params))
+    readers: dict[str, Callable[[], Any]] = {
+        "params": lambda: params,
+        "policies": lambda: _closed(values).policies(params),
+        "values": lambda: values(params),
+        "info": lambda: joint_update(values, learners, values.unstack(params), states)[2],
+    }
+    return {name: readers[name]() for name in record or ()}
+
+
+def _closed(values: ValueFunction) -> CompiledValue:
+    """`values`, of which `_check_record` has made sure that it has policies."""
+    assert isinstance(values, CompiledValue)
+    return values
+
+
+@eqx.filter_jit
+def _advance(
+    values: ValueFunction,
+    learners: tuple[AbstractLearner, ...],
+    carry: _Carry,
+    job: _Job,
+    done: ArrayLike,
+    lengths: Array,
+    segments: ArrayLike,
+) -> tuple[_Carry, dict[str, Any], Tree]:
+    """`_advance_one`, for groups of runs one after the other where there are several runs."""
+
+    def one(own: _Carry) -> tuple[_Carry, dict[str, Any], Tree]:
+        return _advance_one(values, learners, own, job, done, lengths, segments)
+
+    return lax.map(jax.vmap(one), carry) if job.vectorised else one(carry)
+
+
+def _begin(
+    values: ValueFunction, learners: tuple[AbstractLearner, ...], params: Tree, job: _Job
+) -> _Carry:
+    def one(own: tuple[Array, ...]) -> tuple[Tree, ...]:
+        rows = values.unstack(own)
+        return tuple(learner.init(values, rows, player) for player, learner in enumerate(learners))
+
+    every = jax.vmap(jax.vmap(one)) if job.vectorised else one
+    states = eqx.filter_eval_shape(every, params)
+    # Most learners have no state, and nothing need be compiled to find none.
+    if jax.tree.leaves(states):
+        states = eqx.filter_jit(every)(params)
+    none = jnp.asarray(np.full(params[0].shape[:2] if job.vectorised else (), -1))
+    return _Carry(params, states, none, none)
+
+
+# What drives it ------------------------------------------------------------------------------
+
+
+class _End(NamedTuple):
+    """How far the runs have come. Replaced as a whole, so that an interrupt finds it consistent."""
+
+    carry: _Carry
+    summary: dict[str, Any]
+    done: int
+    marks: NDArray[np.integer]
+    records: tuple[Tree, ...]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any run has come to something that is not finite."""
+        return bool((np.asarray(self.carry.failed_player) >= 0).any())
+
+
+def _drive(
+    values: ValueFunction,
+    learners: tuple[AbstractLearner, ...],
+    carry: _Carry,
+    job: _Job,
+    steps: int,
+    every: int,
+    meter: AbstractMeter,
+) -> _End:
+    """Call the compiled loop until `steps` are done, or Ctrl-C."""
+
+    def call(end: _End, lengths: list[int]) -> _End:
+        padded = jnp.asarray(lengths + [0] * (job.capacity - len(lengths)))
+        carry, summary, records = _advance(
+            values, learners, end.carry, job, np.asarray(end.done), padded, np.asarray(len(lengths))
+        )
+        reached = end.done + np.cumsum(lengths)
+        kept = np.flatnonzero((reached % every == 0) | (reached == steps))
+        axis = 2 if job.vectorised else 0
+        records = jax.tree.map(lambda own: np.take(np.asarray(own), kept, axis), records)
+        jax.block_until_ready(carry)
+        marks = np.concatenate([end.marks, reached[kept]])
+        return _End(carry, summary, int(reached[-1]), marks, (*end.records, records))
+
+    meter.open(steps, values.name)
+    try:
+        # No step yet: this compiles, and records the start.
+        end = call(_End(carry, {}, 0, np.zeros(0, int), ()), [0])
+        budget = 1
+        try:
+            while end.done < steps:
+                began = time.perf_counter()
+                end = call(end, _segments(end.done, steps, every, budget, job.capacity))
+                meter.show(end.done)
+                if not job.careful and end.failed:
+                    break
+                taken = time.perf_counter() - began
+                if taken < _SECONDS_PER_CALL / 2:
+                    budget *= 4
+                elif taken > 2 * _SECONDS_PER_CALL:
+                    budget = max(1, budget // 2)
+        except KeyboardInterrupt:
+            pass
+        return end
+    finally:
+        meter.close()
+
+
+def _segments(done: int, steps: int, every: int, budget: int, capacity: int) -> list[int]:
+    """Numbers of steps to the next records, about `budget` steps in all."""
+    lengths: list[int] = []
+    while len(lengths) < capacity and budget > 0 and done < steps:
+        length = min(every - done % every, steps - done, budget)
+        lengths.append(length)
+        done += length
+        budget -= length
+    return lengths
+
+
+class _Layout(NamedTuple):
+    """How runs are laid out in memory: in `groups` of `size`, the last one padded; or, for a single
+    run, without an axis."""
+
+    batched: bool
+    runs: int
+    groups: int
+    size: int
+
+    def split(self, leaf: Array) -> Array:
+        """`(runs, ...)` or `(...)` -> as it is laid out."""
+        if self.runs == 1:
+            return leaf[0] if self.batched else leaf
+        padding = jnp.repeat(leaf[-1:], self.groups * self.size - self.runs, axis=0)
+        return jnp.concatenate([leaf, padding]).reshape(self.groups, self.size, *leaf.shape[1:])
+
+    def join(self, leaf: Array | NDArray[Any]) -> NDArray[Any]:
+        """The inverse of `split`."""
+        array = np.asarray(leaf)
+        if self.runs == 1:
+            return array[None] if self.batched else array
+        return array.reshape(self.groups * self.size, *array.shape[2:])[: self.runs]
+
+    def join_records(self, leaf: NDArray[Any]) -> NDArray[Any]:
+        """Records of all runs -> `(records, runs, ...)`, or `(records, ...)`."""
+        if self.runs == 1:
+            return leaf[:, None] if self.batched else leaf
+        return np.moveaxis(self.join(leaf), 1, 0)
+
+
+def _grouping(runs: int, example: Array) -> tuple[int, int]:
+    """The number of groups of runs that are learned one after the other, and their size."""
+    (device,) = example.devices()
+    groups = -(-runs // _GROUP) if device.platform == "cpu" else 1
+    size = -(-runs // groups)
+    # Whole vectors: a rest would be computed number by number.
+    return groups, size if groups == 1 else -(-size // 8) * 8
+
+
+def _history(end: _End, layout: _Layout) -> dict[str, Any]:
+    def joined(*parts: Any) -> NDArray[Any]:
+        return np.concatenate([layout.join_records(part) for part in parts])
+
+    return {"step": end.marks, **jax.tree.map(joined, *end.records)}
+
+
+# What is checked -----------------------------------------------------------------------------
+
+
+def _check_learners(
+    learners: AbstractLearner | Sequence[AbstractLearner], values: ValueFunction
+) -> tuple[AbstractLearner, ...]:
+    players = values.num_players
+    if isinstance(learners, AbstractLearner):
+        return (learners,) * players
+    rules = tuple(learners) if isinstance(learners, Sequence) else (learners,)
+    for player, rule in enumerate(rules):
+        if not isinstance(rule, AbstractLearner):
+            raise TypeError(
+                f"learners[{player}]: expected a learner, such as LOLA(rate=1.0), got {rule!r}"
+            )
+    if len(rules) != players:
+        raise ValueError(
+            f"learners: expected one for all or one for each of {players} players, got {len(rules)}"
+        )
+    return rules
+
+
+def _check_count(count: int, name: str, least: int) -> int:
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)):
+        raise TypeError(f"{name}: expected a whole number, got {count!r}")
+    if count < least:
+        raise ValueError(f"{name}: expected at least {least}, got {count}")
+    return int(count)
+
+
+def _check_record(
+    record: str | Sequence[str] | Record | None, values: ValueFunction
+) -> tuple[str, ...] | Record | None:
+    if record is None or callable(record):
+        return record
+    names = (record,) if isinstance(record, str) else tuple(record)
+    for name in names:
+        if name not in RECORDABLE:
+            raise ValueError(f"record: expected names among {RECORDABLE}, got {name!r}")
+    if "policies" in names and not isinstance(values, CompiledValue):
+        raise ValueError(
+            "record: 'policies' are known for closed forms only, not for a wrapped function"
+        )
+    return names or None
+
+
+def _check_taken(taken: Any) -> dict[str, Array]:
+    """What a user's function recorded, as arrays by name."""
+    if not isinstance(taken, Mapping):
+        raise TypeError(f"record: expected the function to return {{name: array}}, got {taken!r}")
+    for name in taken:
+        if not isinstance(name, str) or name == "step" or "/" in name or name.isdecimal():
+            raise ValueError(f"record: {name!r} cannot be the name of a record")
+    return {name: jnp.asarray(own) for name, own in taken.items()}
+
+
+def _is_key(start: Any) -> bool:
+    if not isinstance(start, Array):
+        return False
+    return jnp.issubdtype(start.dtype, jax.dtypes.prng_key) or (
+        start.dtype == jnp.uint32 and start.shape == (2,)
+    )
+
+
+def _check_start(
+    start: Any, values: ValueFunction, batch: int | None, scale: float
+) -> tuple[tuple[Array, ...], bool]:
+    """The arrays to start from, and whether they have an axis of runs."""
+    shapes = values.shapes
+    if _is_key(start):
+        axis = () if batch is None else (_check_count(batch, "batch", least=1),)
+        width = as_number(scale)
+        keys = jax.random.split(start, len(shapes))
+        arrays = [
+            width * jax.random.normal(key, (*axis, *shape), float)
+            for key, shape in zip(keys, shapes, strict=True)
+        ]
+        return tuple(arrays), batch is not None
+    if batch is not None:
+        raise ValueError("batch: goes with a key; the number of given starts is their leading axis")
+    if not isinstance(start, (tuple, list)) or len(start) != len(shapes):
+        got = f"{len(start)} entries" if isinstance(start, (tuple, list)) else repr(start)
+        raise ValueError(
+            f"start: expected a JAX key or one array for each of {len(shapes)} players, got {got}"
+        )
+    arrays = [jnp.asarray(own) for own in start]
+    for player, (own, shape) in enumerate(zip(arrays, shapes, strict=True)):
+        leading = own.shape[: own.ndim - len(shape)]
+        if own.shape[len(leading) :] != shape or len(leading) > 1 or leading == (0,):
+            raise ValueError(
+                f"start[{player}]: expected shape {shape}, or (runs, *{shape}), got {own.shape}"
+            )
+        if leading != arrays[0].shape[: arrays[0].ndim - len(shapes[0])]:
+            raise ValueError(
+                f"start[{player}]: expected the same leading axis as start[0] "
+                f"({arrays[0].shape}), got {own.shape}"
+            )
+        bad = np.argwhere(~np.isfinite(np.asarray(own)))
+        if len(bad):
+            entry = tuple(int(k) for k in bad[0])
+            raise ValueError(
+                f"start[{player}]: expected finite numbers, got {own[entry]} at {entry}"
+            )
+    dtype = jnp.result_type(*arrays)
+    dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.dtype(float)
+    return tuple(own.astype(dtype) for own in arrays), arrays[0].ndim > len(shapes[0])

@@ -1,0 +1,369 @@
+"""The record of a run of `learn`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from resolvent import __version__
+from resolvent.analytic.value_function import CompiledValue, ValueFunction
+from resolvent.games import IteratedGame, NormalForm
+from resolvent.numeric import results
+from resolvent.numeric.learners.learner import AbstractLearner
+from resolvent.numeric.results import RESULTS
+
+_FORMAT = "resolvent.run/1"
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """What came of letting players learn.
+
+    Arrays have a leading axis of runs where the starts had one.
+
+    **Fields:**
+
+    - `params`: final parameters, one array per player.
+    - `policies`: final action probabilities, one `(runs, S, A_i)` array per player; `None` where the
+        value function is a wrapped one.
+    - `values`: final values, `(runs, n)`, on the scale of the value function (`normalise`).
+    - `history`: what was recorded, by name, with a leading axis of records; `"step"` says after how
+        many steps. Empty if nothing was recorded.
+    - `status`: how each run ended, see [`resolvent.numeric.RESULTS`][].
+    - `failed_step`, `failed_player`: which step, from 1, of which player, from 0, was the first that
+        was not finite; -1 where all were. Such a run holds the last finite parameters.
+    - `steps`, `steps_done`: asked for, and done; they differ after an interrupt.
+    - `values_function`, `learners`: what was run; `None` for a run loaded from a file.
+    - `provenance`: the same as plain data, with the versions of the software.
+    """
+
+    params: tuple[NDArray[Any], ...]
+    policies: tuple[NDArray[Any], ...] | None
+    values: NDArray[Any]
+    history: Mapping[str, Any]
+    status: RESULTS
+    failed_step: NDArray[np.integer]
+    failed_player: NDArray[np.integer]
+    steps: int
+    steps_done: int
+    values_function: ValueFunction | None
+    learners: tuple[AbstractLearner, ...] | None
+    provenance: Mapping[str, Any]
+
+    @property
+    def num_players(self) -> int:
+        return len(self.params)
+
+    @property
+    def num_runs(self) -> int:
+        """1 for a run without a leading axis."""
+        return self.values.size // self.num_players
+
+    @property
+    def normalise(self) -> str | None:
+        """Scale of the values, `"average"` or `"sum"`; `None` where a wrapped function decides."""
+        return self.provenance["normalise"]
+
+    @property
+    def game(self) -> IteratedGame | None:
+        """What was played; `None` where the value function is a wrapped one."""
+        own = self.provenance["game"]
+        if own is None:
+            return None
+        stage = NormalForm(own["payoffs"], own["actions"], own["players"], own["name"])
+        return IteratedGame(stage, own["discount"], own["memory"])
+
+    def summary(self) -> str:
+        """What was run and what came of it, to read."""
+        about = self.provenance
+        title = (
+            f"{self.num_runs:,} {'run' if self.num_runs == 1 else 'runs'} of {self.steps:,} steps"
+        )
+        if self.steps_done < self.steps:
+            title += f" ({self.steps_done:,} done)"
+        lines = [f"{title}: {about['name']}"]
+        if about["game"] is not None:
+            lines[0] += f", discount {about['game']['discount']}"
+        lines += [
+            f"  player {player}: {_signature(own)}"
+            for player, own in enumerate(about["learners"], 1)
+        ]
+        failed = np.flatnonzero(np.ravel(self.failed_player) >= 0)
+        if failed.size < self.num_runs:
+            those = " of the runs that did not fail" if failed.size else ""
+            lines.append(f"  final values{those} ({_scale(self.normalise)}):")
+            finals = np.delete(self.values.reshape(-1, self.num_players), failed, axis=0)
+            lines += [f"    {line}" for line in self._value_lines(finals)]
+        codes = np.ravel(jax.tree.leaves(self.status)[0])
+        for status, count in sorted(Counter(codes.tolist()).items()):
+            message = RESULTS[results.from_codes(np.asarray(status))]
+            lines.append(f"  {count:,} of {self.num_runs:,}: {message}")
+        if failed.size:
+            step = np.ravel(self.failed_step)[failed[0]]
+            player = np.ravel(self.failed_player)[failed[0]]
+            lines.append(f"    first: run {failed[0]}, step {step}, player {player + 1}")
+        return "\n".join(lines)
+
+    def _value_lines(self, finals: NDArray[Any]) -> Iterator[str]:
+        per_round = 1.0
+        if self.normalise == "sum":
+            per_round = float(1 - Fraction(self.provenance["game"]["discount"]))
+        for player, own in enumerate(finals.T, 1):
+            line = f"player {player}: mean {own.mean():.6g}"
+            if own.size > 1:
+                line += f", standard deviation {own.std():.3g}"
+            if per_round != 1.0:
+                line += f"; per round {own.mean() * per_round:.6g}"
+                if own.size > 1:
+                    line += f", {own.std() * per_round:.3g}"
+            yield line
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return f"Run({self.num_runs} x {self.steps_done} steps, {self.provenance['name']})"
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the values: over the steps (mean over runs, and the middle 90 %) if they were
+        recorded, otherwise how the final ones are distributed.
+
+        **Arguments:** `ax`: matplotlib axes to draw on; default: new ones.
+
+        **Returns:** the axes. Needs matplotlib, `pip install 'resolvent[plot]'`.
+        """
+        try:
+            from matplotlib import pyplot
+        except ImportError as error:
+            raise ImportError("plotting needs matplotlib: pip install 'resolvent[plot]'") from error
+        ax = pyplot.subplots()[1] if ax is None else ax
+        label = f"value ({_scale(self.normalise)})"
+        if "values" in self.history:
+            steps = self.history["step"]
+            recorded = self.history["values"].reshape(len(steps), -1, self.num_players)
+            for player in range(self.num_players):
+                own = recorded[..., player]
+                (line,) = ax.plot(steps, own.mean(1), label=f"player {player + 1}")
+                low, high = np.quantile(own, [0.05, 0.95], axis=1)
+                ax.fill_between(steps, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+            ax.set(xlabel="step", ylabel=label)
+        else:
+            names = [f"player {player + 1}" for player in range(self.num_players)]
+            finals = self.values.reshape(-1, self.num_players)
+            ax.hist(finals[np.isfinite(finals).all(1)], bins=30, label=names)
+            ax.set(xlabel=label, ylabel="runs")
+        ax.set_title(self.provenance["name"])
+        ax.legend()
+        return ax
+
+    def save(self, path: str | Path) -> None:
+        """Write everything but the code to a file: NumPy's `.npz`, with a JSON text `metadata` in it.
+
+        **Arguments:** `path`: its name must end in `.npz`; an existing file is replaced.
+        """
+        path = _check_path(path)
+        metadata = {
+            "format": _FORMAT,
+            "steps": self.steps,
+            "steps_done": self.steps_done,
+            "provenance": dict(self.provenance),
+        }
+        arrays = {
+            "params": self.params,
+            "values": self.values,
+            "history": self.history,
+            "status": jax.tree.leaves(self.status)[0],
+            "failed_step": self.failed_step,
+            "failed_player": self.failed_player,
+        }
+        if self.policies is not None:
+            arrays["policies"] = self.policies
+        fields: dict[str, Any] = {"metadata": json.dumps(metadata), **dict(_flatten(arrays))}
+        with path.open("wb") as file:
+            np.savez(file, **fields)
+
+    @staticmethod
+    def load(path: str | Path) -> Run:
+        """Read what `save` has written.
+
+        **Raises:** `ValueError`, naming the file and the field, for anything else.
+        """
+        path = _check_path(path)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                fields = {name: file[name] for name in file.files}
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{path}: not a readable .npz file: {error}") from error
+        try:
+            return _parse(fields)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+
+def provenance_of(values: ValueFunction, learners: tuple[AbstractLearner, ...]) -> dict[str, Any]:
+    """What is run, as plain data that JSON can hold."""
+    about: dict[str, Any] = {
+        "name": values.name,
+        "game": None,
+        "normalise": None,
+        "parameters": None,
+        "backend": None,
+        "learners": [own.describe() for own in learners],
+        "versions": {"resolvent": __version__, "jax": jax.__version__},
+    }
+    if isinstance(values, CompiledValue):
+        game = values.game
+        about |= {
+            "game": {
+                "name": game.stage.name,
+                "players": list(game.stage.players),
+                "actions": [list(own) for own in game.stage.actions],
+                "payoffs": _texts(game.stage.payoffs),
+                "discount": str(game.discount),
+                "memory": game.memory,
+            },
+            "normalise": values.normalise,
+            "parameters": values.kernel.parameterisation,
+            "backend": values.backend,
+        }
+    return about
+
+
+def _texts(nest: Any) -> Any:
+    """Exact numbers as text."""
+    return [_texts(own) for own in nest] if isinstance(nest, tuple) else str(nest)
+
+
+def _scale(normalise: str | None) -> str:
+    names = {"average": "average per round", "sum": "discounted sum"}
+    return names.get(normalise or "", "as the function returns them")
+
+
+def _signature(learner: Mapping[str, Any]) -> str:
+    fields = (f"{name}={own!r}" for name, own in learner.items() if name != "learner")
+    return f"{learner['learner']}({', '.join(fields)})"
+
+
+# The file format -----------------------------------------------------------------------------
+
+
+def _check_path(path: str | Path) -> Path:
+    path = Path(path)
+    if path.suffix != ".npz":
+        raise ValueError(f"{path}: the name must end in .npz; got {path.suffix!r}")
+    return path
+
+
+def _flatten(nest: Any, name: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
+    """Nested tuples and mappings of arrays -> arrays by name, `history/params/0`."""
+    if isinstance(nest, (tuple, Mapping)):
+        items = nest.items() if isinstance(nest, Mapping) else enumerate(nest)
+        for key, own in items:
+            yield from _flatten(own, f"{name}/{key}" if name else str(key))
+    else:
+        yield name, np.asarray(nest)
+
+
+def _unflatten(fields: Mapping[str, Any]) -> Any:
+    """The inverse of `_flatten`."""
+    nest: dict[str, Any] = {}
+    for name, own in fields.items():
+        *parents, last = name.split("/")
+        inner = nest
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+            if not isinstance(inner, dict):
+                raise ValueError(f"{name}: {parent} is an array already")
+        inner[last] = own
+
+    def tuples(own: Any) -> Any:
+        if not isinstance(own, dict):
+            return own
+        if own and all(key.isdecimal() for key in own):
+            if set(own) != {str(k) for k in range(len(own))}:
+                raise ValueError(f"entries {sorted(own)}: expected 0, 1, ... without gaps")
+            return tuple(tuples(own[str(k)]) for k in range(len(own)))
+        return {key: tuples(inner) for key, inner in own.items()}
+
+    return tuples(nest)
+
+
+def _parse(fields: dict[str, NDArray[Any]]) -> Run:
+    metadata = _parse_metadata(fields.pop("metadata", None))
+    nest = _unflatten(fields)
+    for name in ("params", "values", "status", "failed_step", "failed_player"):
+        if name not in nest:
+            raise ValueError(f"{name}: missing")
+    params, policies, history = nest["params"], nest.get("policies"), nest.get("history", {})
+    values, status = nest["values"], nest["status"]
+    if not isinstance(params, tuple):
+        raise ValueError("params: expected one array per player")
+    if not isinstance(values, np.ndarray) or values.ndim not in (1, 2):
+        raise ValueError("values: expected an array of shape (runs, players)")
+    if values.shape[-1] != len(params):
+        raise ValueError(
+            f"values: expected {len(params)} players as in params, got shape {values.shape}"
+        )
+    runs = values.shape[:-1]
+    for name in ("params", "policies"):
+        for player, own in enumerate(nest.get(name, ())):
+            if own.shape[: len(runs)] != runs or own.dtype.kind != "f":
+                raise ValueError(
+                    f"{name}/{player}: expected floats with leading axis {runs}, "
+                    f"got {own.dtype} of shape {own.shape}"
+                )
+    for name in ("status", "failed_step", "failed_player"):
+        if nest[name].shape != runs or nest[name].dtype.kind != "i":
+            raise ValueError(f"{name}: expected integers of shape {runs}")
+    if not ((status >= 0) & (status < len(RESULTS))).all():
+        raise ValueError(f"status: expected codes below {len(RESULTS)}")
+    if history:
+        if "step" not in history:
+            raise ValueError("history/step: missing")
+        for name, own in _flatten(history, "history"):
+            if own.shape[:1] != history["step"].shape:
+                raise ValueError(f"{name}: expected as many records as history/step")
+    return Run(
+        params=params,
+        policies=policies,
+        values=values,
+        history=history,
+        status=results.from_codes(status),
+        failed_step=nest["failed_step"],
+        failed_player=nest["failed_player"],
+        steps=metadata["steps"],
+        steps_done=metadata["steps_done"],
+        values_function=None,
+        learners=None,
+        provenance=metadata["provenance"],
+    )
+
+
+def _parse_metadata(text: NDArray[Any] | None) -> dict[str, Any]:
+    if text is None:
+        raise ValueError("metadata: missing")
+    try:
+        metadata = json.loads(str(text))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"metadata: not JSON: {error}") from None
+    if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:
+        raise ValueError(f"metadata: expected format {_FORMAT!r}")
+    expected = {"steps": int, "steps_done": int, "provenance": dict}
+    for name, kind in expected.items():
+        if not isinstance(metadata.get(name), kind):
+            raise ValueError(f"metadata.{name}: expected {kind.__name__}")
+    for name in ("name", "game", "normalise", "learners", "versions"):
+        if name not in metadata["provenance"]:
+            raise ValueError(f"metadata.provenance.{name}: missing")
+    return metadata
