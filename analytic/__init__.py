@@ -1,10 +1,10 @@
 """Formulas: derive the value of an iterated game, show it, evaluate it exactly, compile it."""
 
-from resolvent.analytic.closed_form import ClosedForm as ClosedForm
-from resolvent.analytic.closed_form import closed_form as closed_form
-from resolvent.analytic.exact_terms import Terms as Terms
-from resolvent.analytic.exact_terms import exact_terms as exact_terms
+from resolvent.analytic.derivation import ClosedForm as ClosedForm
+from resolvent.analytic.derivation import closed_form as closed_form
 from resolvent.analytic.graph import Graph as Graph
 from resolvent.analytic.graph import Program as Program
 from resolvent.analytic.polynomial import TooLargeToExpandError as TooLargeToExpandError
 from resolvent.analytic.report import ProgramReport as ProgramReport
+from resolvent.analytic.shaping_terms import Terms as Terms
+from resolvent.analytic.shaping_terms import exact_terms as exact_terms

@@ -10,7 +10,7 @@ from resolvent.analytic.elimination import transition_row
 from resolvent.analytic.symbols import as_sympy
 
 if TYPE_CHECKING:
-    from resolvent.analytic.closed_form import ClosedForm
+    from resolvent.analytic.derivation import ClosedForm
 
 
 def closed_form_latex(form: ClosedForm, expanded: bool) -> str:

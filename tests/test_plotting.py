@@ -8,8 +8,8 @@ from resolvent import plotting
 from resolvent.analytic import closed_form
 from resolvent.games import coordination, prisoners_dilemma
 from resolvent.numeric import ValueFunction
-from resolvent.numeric.learn import learn
 from resolvent.numeric.learners import Naive
+from resolvent.numeric.learning import learn
 
 pyplot = pytest.importorskip("matplotlib.pyplot")
 

@@ -275,9 +275,8 @@ def test_higher_derivatives_in_every_mix_of_modes(backend, parameterisation, mod
     for case, got in zip(chosen, derivative(values, params), strict=True):
         first, second = case.reference.derivative(*"uvw"[: len(modes)])
         scale = abs(middle(first)) + 2 * abs(middle(second))
-        if (
-            scale < 1e-100
-        ):  # zero: two players' probabilities, one round (g = 0), a third derivative
+        if scale < 1e-100:
+            # Zero: a third derivative of one round (g = 0), multilinear in two probabilities.
             assert abs(got) <= 1e-13
         else:
             wrong = abs(float(got) - middle(first - 2 * second))

@@ -11,8 +11,8 @@ import pytest
 from resolvent.analytic import closed_form
 from resolvent.games import NormalForm
 from resolvent.numeric import ValueFunction, tree
-from resolvent.numeric.learn import joint_update, learn
 from resolvent.numeric.learners import LEARNERS, LOLA, AbstractLearner, LookAhead, Naive
+from resolvent.numeric.learning import joint_update, learn
 
 RULES: dict[str, Callable[..., AbstractLearner]] = {
     "naive": Naive,

@@ -10,8 +10,8 @@ import pytest
 from resolvent.analytic import closed_form
 from resolvent.games import prisoners_dilemma
 from resolvent.numeric import ValueFunction
-from resolvent.numeric.learn import learn
 from resolvent.numeric.learners import LOLA, LookAhead, Naive
+from resolvent.numeric.learning import learn
 
 REFERENCE = json.loads(
     (Path(__file__).parents[1] / "references" / "shaping_reference.json").read_text()

@@ -10,8 +10,8 @@ import pytest
 from resolvent.analytic import closed_form
 from resolvent.games import prisoners_dilemma
 from resolvent.numeric import ValueFunction
-from resolvent.numeric.learn import learn
 from resolvent.numeric.learners import LOLA, Naive
+from resolvent.numeric.learning import learn
 from resolvent.numeric.results import RESULTS
 from resolvent.numeric.run import Run
 

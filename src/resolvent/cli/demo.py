@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from resolvent.analytic.exact_terms import Terms, exact_terms
+from resolvent.analytic.shaping_terms import Terms, exact_terms
 from resolvent.cli import output, show
 from resolvent.cli.environment import prepare
 from resolvent.cli.errors import FailedError
@@ -167,8 +167,8 @@ def _learn(out: Console, form: ClosedForm, runs: int, steps: int, seed: int) -> 
     import jax
     import jax.numpy as jnp
 
-    from resolvent.numeric.learn import learn
     from resolvent.numeric.learners import LOLA, Naive
+    from resolvent.numeric.learning import learn
 
     values = form.compile()
     shape = (form.game.num_players, runs, *values.shapes[0])

@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
-from resolvent.analytic.exact_terms import Block, exact_terms
+from resolvent.analytic.shaping_terms import Block, exact_terms
 from resolvent.cli import inputs, output, show
 from resolvent.cli.environment import prepare
 from resolvent.cli.errors import BadInputError, FailedError
@@ -155,7 +155,7 @@ def _compiled_updates(
     import equinox as eqx
     import numpy as np
 
-    from resolvent.numeric.learn import joint_update
+    from resolvent.numeric.learning import joint_update
 
     values = form.compile(parameters)
     if point is None:

@@ -82,7 +82,7 @@ def learn(
     import jax
 
     from resolvent.analytic import closed_form
-    from resolvent.numeric.learn import learn as run_learners
+    from resolvent.numeric.learning import learn as run_learners
 
     out_of_memory = (MemoryError, jax.errors.JaxRuntimeError)
 

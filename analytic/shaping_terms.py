@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, cast
 
-from resolvent.analytic.closed_form import ClosedForm
+from resolvent.analytic.derivation import ClosedForm
 from resolvent.games import ExactPolicy
 
 Parameters = Literal["logits", "policies"]

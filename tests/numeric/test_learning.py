@@ -9,8 +9,8 @@ import pytest
 from resolvent.analytic import closed_form
 from resolvent.games import chicken, prisoners_dilemma
 from resolvent.numeric import ValueFunction
-from resolvent.numeric.learn import learn
 from resolvent.numeric.learners import LOLA, AbstractLearner, Naive
+from resolvent.numeric.learning import learn
 from resolvent.numeric.meter import AbstractMeter, BarMeter
 from resolvent.numeric.results import RESULTS
 

@@ -184,9 +184,11 @@ def _advance_one(
 ) -> tuple[_Carry, dict[str, Any], Tree]:
     """Advance one run by the first `segments` of `lengths` steps, recording after each."""
 
+    in_loop = values.for_loops()
+
     def step(_: Array, now: _Inner) -> _Inner:
         now = _look(now) if job.careful else now
-        updates, states, _infos = joint_update(values, learners, now.params, now.states)
+        updates, states, _infos = joint_update(in_loop, learners, now.params, now.states)
         moved = tuple(map(tree.add, now.params, updates))
         return now._replace(done=now.done + 1, params=moved, states=states)
 
