@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import sympy
 
 from resolvent.analytic import exact, polynomial
+from resolvent.analytic.elimination import programs
 from resolvent.analytic.latex import closed_form_latex
 from resolvent.analytic.report import BACKENDS, ProgramReport, report
 from resolvent.analytic.structure import Structure, structure_of
@@ -87,6 +88,21 @@ class ClosedForm:
         **Raises:** `TooLargeToExpandError` where it would be too large; it names what to use instead.
         """
         return tuple(self.numerator(i) / self.denominator for i in range(self.game.num_players))
+
+    @cached_property
+    def unexpanded(self) -> tuple[sympy.Expr, ...]:
+        """One expression per player as the straight-line program computes it, at any size.
+
+        Common subexpressions are shared in memory but written out in print, so it is for
+        substitution and further algebra, not for reading.
+        """
+        policies = [entry for own in self.policy_symbols for row in own for entry in row]
+        columns = [self.game.stage.payoff(joint) for joint in self.game.stage.joint_actions]
+        payoffs = [as_sympy(entry) for own in zip(*columns, strict=True) for entry in own]
+        inputs = [*policies, self._discount, 1 - self._discount, *payoffs]
+        scale = 1 if self.normalise == "average" else 1 / (1 - self._discount)
+        results = programs(self.structure).values.run(inputs, constant=as_sympy)
+        return tuple(result * scale for result in results)
 
     def numerator(self, i: int) -> sympy.Expr:
         """Numerator of player `i`'s value, over the common `denominator`."""

@@ -12,8 +12,11 @@ where $\kappa_i$ is the probability of dying ($\delta$ at first). The pivot $s_k
 numbers, never 1 - q_kk, so all of it keeps full relative accuracy however close the policies are to
 deterministic ones and the discount to one.
 
-The result is a factorisation $M = LU$ (L unit lower, U upper in the order of elimination) that solves
-$Mx = b$ and $y'M = c'$.
+The result is a factorisation $M = LU$ (L unit lower, U upper in the order of elimination). As the
+discount approaches one, $M^{-1}$ grows like $1 / \delta$ in one direction only: a solution $x$ of
+$Mx = b$ by a constant, a solution $y$ of $y'M = c'$ by a multiple of the occupancy. So $x$ is computed
+relative to the last state's, and the last entry of $y$ from what dies on the way, which keeps the digits
+that the large common part would cost.
 
 Source: Grassmann, Taksar and Heyman (1985), Operations Research 33, 1107; O'Cinneide (1993),
 Numerische Mathematik 65, 109 (relative accuracy).
@@ -23,7 +26,7 @@ The functions work on any numbers with `+ - * /`: graph nodes here, which makes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from operator import add
@@ -64,12 +67,18 @@ def elimination_order(edges: Sequence[Edge], states: Sequence[int]) -> tuple[int
 @dataclass(frozen=True)
 class Factor:
     """M = LU in the order of elimination. `lower[i, k]` and `upper[k, j]` are the (positive)
-    negatives of the entries of L and U off the diagonal, `inverse[k]` is 1 / u_kk."""
+    negatives of the entries of L and U off the diagonal, `inverse[k]` is 1 / u_kk, and `dying[k]` is
+    kappa_k when k is eliminated."""
 
     order: tuple[int, ...]
     lower: Mapping[Edge, Any]
     upper: Mapping[Edge, Any]
     inverse: Mapping[int, Any]
+    dying: Mapping[int, Any]
+
+    @property
+    def last(self) -> int:
+        return self.order[-1]
 
 
 def factorise(
@@ -94,30 +103,56 @@ def factorise(
                 if i != j:  # the diagonal is never needed: that is the point
                     rerouted = share * q[k, j]
                     q[i, j] = q[i, j] + rerouted if (i, j) in q else rerouted
-    return Factor(tuple(order), lower, upper, inverse)
+    return Factor(tuple(order), lower, upper, inverse, dying)
 
 
-def solve_right(factor: Factor, b: Mapping[int, Any]) -> dict[int, Any]:
-    """x with M x = b."""
+def solve_right(factor: Factor, b: Mapping[int, Any], zero: Any) -> dict[int, Any]:
+    """x with M x = b, up to a constant: less the entry of the last state.
+
+    Subtracting x_last from s_k x_k = b_k + sum_j u_kj x_j leaves the part of it that dies,
+    s_k (x_k - x_last) = b_k - kappa_k x_last + sum_j u_kj (x_j - x_last).
+    """
     x = dict(b)
     for k in factor.order:
         for i in factor.order:
             if (i, k) in factor.lower:
                 x[i] = x[i] + factor.lower[i, k] * x[k]
-    for k in reversed(factor.order):
+    level = x[factor.last] * factor.inverse[factor.last]
+    x[factor.last] = zero
+    for k in reversed(factor.order[:-1]):
         terms = [factor.upper[k, j] * x[j] for j in factor.order if (k, j) in factor.upper]
-        x[k] = total([x[k], *terms]) * factor.inverse[k]
+        x[k] = total([x[k] - factor.dying[k] * level, *terms]) * factor.inverse[k]
     return x
 
 
 def solve_left(factor: Factor, c: Mapping[int, Any]) -> dict[int, Any]:
     """y with y' M = c'."""
+    return _through_lower(factor, _through_upper(factor, c))
+
+
+def solve_left_balanced(factor: Factor, c: Mapping[int, Any], zero: Any) -> dict[int, Any]:
+    """y with y' M = c' for c that sums to zero, up to a multiple of the occupancy's rounding.
+
+    What has entered and not died has reached the last state: sum_k kappa_k y_k = 0 before the last
+    substitution.
+    """
+    y = _through_upper(factor, c)
+    died = [factor.dying[k] * y[k] for k in factor.order[:-1]]
+    y[factor.last] = (zero - total([zero, *died])) * factor.inverse[factor.last]
+    return _through_lower(factor, y)
+
+
+def _through_upper(factor: Factor, c: Mapping[int, Any]) -> dict[int, Any]:
     y = dict(c)
     for k in factor.order:
         y[k] = y[k] * factor.inverse[k]
         for j in factor.order:
             if (k, j) in factor.upper:
                 y[j] = y[j] + y[k] * factor.upper[k, j]
+    return y
+
+
+def _through_lower(factor: Factor, y: dict[int, Any]) -> dict[int, Any]:
     for k in reversed(factor.order):
         terms = [y[i] * factor.lower[i, k] for i in factor.order if (i, k) in factor.lower]
         y[k] = total([y[k], *terms])
@@ -143,8 +178,9 @@ class Programs:
     **Attributes:**
 
     - `transitions`: policy entries (player, state, action; row-major) -> a probability per edge.
-    - `factor`: probabilities of the edges not from the start, g, delta -> `lower, upper, inverse`.
-    - `right`, `left`: factor and right-hand side -> solution.
+    - `factor`: probabilities of the edges not from the start, g, delta -> `lower, upper, inverse,
+        dying`.
+    - `right`, `left`, `left_balanced`: factor and right-hand side -> solution.
     - `values`: policy entries, g, delta, payoffs (player, joint action) -> per-round values.
     """
 
@@ -153,6 +189,7 @@ class Programs:
     factor: Program
     right: Program
     left: Program
+    left_balanced: Program
     values: Program
 
 
@@ -197,21 +234,22 @@ def programs(structure: Structure) -> Programs:
     moves = dict(zip(inner, graph.inputs(len(inner)), strict=True))
     g, delta = graph.inputs(2)
     pieces = factorise(moves, order, g, delta, graph.constant(1))
-    factor_program = graph.program(
-        [*pieces.lower.values(), *pieces.upper.values(), *pieces.inverse.values()]
-    )
+    parts = (pieces.lower, pieces.upper, pieces.inverse, pieces.dying)
+    factor_program = graph.program(entry for part in parts for entry in part.values())
 
-    def solver(solve: Any) -> Program:
+    def solver(solve: Callable[[Factor, dict[int, Any], Any], Mapping[int, Any]]) -> Program:
         graph = Graph()
-        given = Factor(
-            order,
-            dict(zip(pieces.lower, graph.inputs(len(pieces.lower)), strict=True)),
-            dict(zip(pieces.upper, graph.inputs(len(pieces.upper)), strict=True)),
-            dict(zip(pieces.inverse, graph.inputs(len(pieces.inverse)), strict=True)),
-        )
-        solution = solve(given, dict(zip(states, graph.inputs(len(states)), strict=True)))
+        given = [dict(zip(part, graph.inputs(len(part)), strict=True)) for part in parts]
+        right_hand_side = dict(zip(states, graph.inputs(len(states)), strict=True))
+        solution = solve(Factor(order, *given), right_hand_side, graph.constant(0))
         return graph.program(solution[s] for s in states)
 
     return Programs(
-        structure, transitions, factor_program, solver(solve_right), solver(solve_left), values
+        structure,
+        transitions,
+        factor_program,
+        solver(solve_right),
+        solver(lambda factor, c, _: solve_left(factor, c)),
+        solver(solve_left_balanced),
+        values,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -86,35 +87,48 @@ def _factor(game: IteratedGame, chain: dict[tuple[int, int], Any]) -> list[Any]:
     return programs(structure_of(game)).factor.run([*inner, *pair], constant=rational)
 
 
+def _entered(game: IteratedGame, chain: dict[tuple[int, int], Any], factor: list[Any]) -> list[Any]:
+    """Discounted share of rounds after which each later state is entered."""
+    structure = structure_of(game)
+    delta = rational(discount_pair(game)[1])
+    source = [delta * p for p in _start(structure, chain)]
+    return programs(structure).left.run([*factor, *source], constant=rational)
+
+
+def _start(structure: Structure, chain: dict[tuple[int, int], Any]) -> list[Any]:
+    return [chain.get((0, s), flint.fmpq(0)) for s in range(1, structure.num_states)]
+
+
 def occupancy(game: IteratedGame, policies: Sequence[Any]) -> tuple[Fraction, ...]:
     """Discounted share of rounds played from each state, the start included."""
-    structure = structure_of(game)
     g, delta = (rational(number) for number in discount_pair(game))
-    chain = _chain(structure, policies)
-    source = [delta * chain.get((0, s), flint.fmpq(0)) for s in range(1, structure.num_states)]
-    entered = programs(structure).left.run([*_factor(game, chain), *source], constant=rational)
+    chain = _chain(structure_of(game), policies)
+    entered = _entered(game, chain, _factor(game, chain))
     return tuple(map(fraction, [delta, *(g * d for d in entered)]))
 
 
 def q_values(
     game: IteratedGame, policies: Sequence[Any], player: int
 ) -> tuple[tuple[Fraction, ...], ...]:
-    """Per-round value of each own action in each state, all playing `policies` afterwards."""
+    """Per-round value of each own action in each state, all playing `policies` afterwards: the value
+    of all plus 1 - g times the relative value of the next state (see `program_kernel`)."""
     structure = structure_of(game)
     delta = rational(discount_pair(game)[1])
-    factor = _factor(game, _chain(structure, policies))
+    chain = _chain(structure, policies)
+    factor = _factor(game, chain)
     payoffs = [rational(entry) for entry in payoff_rows(game)[player]]
-    entering = [payoffs[outcome] for outcome in structure.outcomes]
-    # The sum of payoffs from entering a state on, that of the round before included.
-    worth = programs(structure).right.run([*factor, *entering], constant=rational)
+    reward = [payoffs[outcome] for outcome in structure.outcomes]
+    value = sum(map(operator.mul, _entered(game, chain, factor), reward), flint.fmpq(0))
+    gaps = programs(structure).right.run([*factor, *(r - value for r in reward)], constant=rational)
+    mean = sum(map(operator.mul, _start(structure, chain), gaps), flint.fmpq(0))
     table = []
     for state, targets in enumerate(structure.successors):
-        row = [flint.fmpq(0)] * structure.num_actions[player]
+        row = [value] * structure.num_actions[player]
         for joint, target in zip(structure.joint_actions, targets, strict=True):
-            weight = flint.fmpq(1)
+            weight = delta
             for other, action in enumerate(joint):
                 if other != player:
                     weight *= rational(policies[other][state][action])
-            row[joint[player]] += delta * weight * worth[target - 1]
+            row[joint[player]] += weight * (gaps[target - 1] - mean)
         table.append(tuple(map(fraction, row)))
     return tuple(table)

@@ -29,7 +29,9 @@ def softmax_row(logits: Row) -> Row:
     shift = jnp.zeros_like(logits[0])
     for logit in logits:
         shift = jnp.maximum(shift, logit)
-    weights = [*(jnp.exp(logit - shift) for logit in logits), jnp.exp(-shift)]
+    # An infinite logit, of a deterministic row, is its own distance 0 from the largest.
+    gaps = [jnp.where(logit == shift, 0, logit - shift) for logit in logits]
+    weights = [*map(jnp.exp, gaps), jnp.exp(-shift)]
     norm = sum(weights[1:], weights[0])
     return tuple(weight / norm for weight in weights)
 
@@ -117,4 +119,5 @@ def logits_of(policy: Array) -> Array:
 
     **Arguments:** `policy`, `(..., A)` row-stochastic. **Returns:** `(..., A - 1)`.
     """
-    return jnp.log(policy[..., :-1]) - jnp.log(policy[..., -1:])
+    gaps = jnp.log(policy[..., :-1]) - jnp.log(policy[..., -1:])
+    return jnp.where(policy[..., :-1] == 0, -jnp.inf, gaps)

@@ -68,8 +68,8 @@ def check_expandable(structure: Structure, symbolic_discount: bool, max_terms: i
         raise TooLargeToExpandError(
             f"the expanded rational function of {structure.num_states} states may have up to "
             f"{bound:.3g} terms per joint action (limit {max_terms}). Use .evaluate(policies) for "
-            "exact values, .taylor(...) for exact derivatives, .compile() for numbers, or .program "
-            "for the straight-line program; .expand(max_terms=...) lifts the limit"
+            "exact values, .taylor(...) for exact derivatives, .compile() for numbers, or "
+            ".unexpanded for the straight-line program in symbols; .expand(max_terms=...) lifts the limit"
         )
 
 

@@ -127,7 +127,7 @@ def _solve_left(structure: Structure, factor: Factor, c: Vector, e: Array) -> tu
     """Its transpose: y' = (c - p0 sum c)' M^-1 moved along d so that sum y = e."""
     mass = total(c)
     source = [own - mass * p for own, p in zip(c, factor.start, strict=True)]
-    y = programs(structure).left.run([*factor.entries, *source])
+    y = programs(structure).left_balanced.run([*factor.entries, *source])
     surplus = total(y) - e
     shifted = (own - surplus * d for own, d in zip(y, factor.occupancy, strict=True))
     return tuple(shifted), mass - factor.delta * e

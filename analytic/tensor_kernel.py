@@ -26,11 +26,13 @@ from resolvent.analytic.structure import Structure
 
 
 class Factor(NamedTuple):
-    """M = I - gP = lower @ upper, `(n, n)` each, and the occupancy `(n,)`; constants to AD."""
+    """M = I - gP = lower @ upper, `(n, n)` each, the probability of dying in each state when it is
+    eliminated, and the occupancy, `(n,)` each; constants to AD."""
 
     start: Array
     lower: Array
     upper: Array
+    dying: Array
     occupancy: Array
     delta: Array
 
@@ -38,7 +40,11 @@ class Factor(NamedTuple):
 @jax.custom_jvp
 def softmax_rows(logits: Array) -> Array:
     """`(S, A - 1)` logits, the last action's fixed at 0 -> `(S, A)` probabilities."""
-    return jax.nn.softmax(jnp.pad(logits, ((0, 0), (0, 1))), axis=-1)
+    padded = jnp.pad(logits, ((0, 0), (0, 1)))
+    largest = padded.max(axis=-1, keepdims=True)
+    # An infinite logit, of a deterministic row, is its own distance 0 from the largest.
+    weights = jnp.exp(jnp.where(padded == largest, 0, padded - largest))
+    return weights / weights.sum(axis=-1, keepdims=True)
 
 
 @softmax_rows.defjvp
@@ -84,8 +90,8 @@ def _start(structure: Structure, joint: Array) -> Array:
     return empty.at[_successors(structure)[0]].add(joint[0])
 
 
-def _eliminate(moves: Array, g: Array, delta: Array) -> tuple[Array, Array]:
-    """The factors of I - g moves, by state reduction in the natural order."""
+def _eliminate(moves: Array, g: Array, delta: Array) -> tuple[Array, Array, Array]:
+    """The factors of I - g moves, by state reduction in the natural order, and what dies."""
     n = len(moves)
     index = jnp.arange(n)
 
@@ -99,8 +105,9 @@ def _eliminate(moves: Array, g: Array, delta: Array) -> tuple[Array, Array]:
         return q, dying + share * dying[k], pivots.at[k].set(pivot)
 
     given = (g * moves, jnp.full(n, delta), jnp.ones(n, moves.dtype))
-    q, _, pivots = lax.fori_loop(0, n, reduce_state, given)
-    return jnp.eye(n, dtype=q.dtype) - jnp.tril(q, -1), jnp.diag(pivots) - jnp.triu(q, 1)
+    q, dying, pivots = lax.fori_loop(0, n, reduce_state, given)
+    lower = jnp.eye(n, dtype=q.dtype) - jnp.tril(q, -1)
+    return lower, jnp.diag(pivots) - jnp.triu(q, 1), dying
 
 
 def factor_of(structure: Structure, joint: Array, g: Array, delta: Array) -> Factor:
@@ -109,30 +116,38 @@ def factor_of(structure: Structure, joint: Array, g: Array, delta: Array) -> Fac
     n = structure.num_states - 1
     rows = np.arange(n)[:, None]
     moves = jnp.zeros((n, n), joint.dtype).at[rows, _successors(structure)[1:]].add(joint[1:])
-    lower, upper = _eliminate(moves, g, delta)
+    lower, upper, dying = _eliminate(moves, g, delta)
     start = _start(structure, joint)
-    return Factor(start, lower, upper, _left(lower, upper, delta * start), delta)
+    entered = solve_triangular(upper, delta * start, trans=1)
+    return Factor(start, lower, upper, dying, _through_lower(lower, entered), delta)
 
 
-def _left(lower: Array, upper: Array, c: Array) -> Array:
-    """y with y' M = c'."""
-    return solve_triangular(
-        lower, solve_triangular(upper, c, trans=1), trans=1, lower=True, unit_diagonal=True
-    )
+def _through_lower(lower: Array, y: Array) -> Array:
+    return solve_triangular(lower, y, trans=1, lower=True, unit_diagonal=True)
 
 
 def _solve_right(factor: Factor, b: Array, c: Array) -> tuple[Array, Array]:
-    """The bordered system: v = d.b - delta c, x = M^-1 (b - d.b) shifted so that p0 . x = c."""
+    """The bordered system: v = d.b - delta c, x = M^-1 (b - d.b) shifted so that p0 . x = c.
+
+    x is computed relative to the last state's; see `elimination.solve_right`.
+    """
     mean = factor.occupancy @ b
-    forward = solve_triangular(factor.lower, b - mean, lower=True, unit_diagonal=True)
-    x = solve_triangular(factor.upper, forward)
+    z = solve_triangular(factor.lower, b - mean, lower=True, unit_diagonal=True)
+    level = z[-1] / factor.upper[-1, -1]
+    gaps = solve_triangular(factor.upper[:-1, :-1], z[:-1] - factor.dying[:-1] * level)
+    x = jnp.append(gaps, jnp.zeros_like(level))
     return x - (factor.start @ x - c), mean - factor.delta * c
 
 
 def _solve_left(factor: Factor, c: Array, e: Array) -> tuple[Array, Array]:
-    """Its transpose: y' = (c - p0 sum c)' M^-1 moved along d so that sum y = e."""
+    """Its transpose: y' = (c - p0 sum c)' M^-1 moved along d so that sum y = e.
+
+    The last entry comes from what dies; see `elimination.solve_left_balanced`.
+    """
     mass = c.sum()
-    y = _left(factor.lower, factor.upper, c - mass * factor.start)
+    y = solve_triangular(factor.upper, c - mass * factor.start, trans=1)
+    last = -(factor.dying[:-1] @ y[:-1]) / factor.upper[-1, -1]
+    y = _through_lower(factor.lower, y.at[-1].set(last))
     return y - (y.sum() - e) * factor.occupancy, mass - factor.delta * e
 
 

@@ -13,6 +13,7 @@ from resolvent.analytic.elimination import (
     factorise,
     programs,
     solve_left,
+    solve_left_balanced,
     solve_right,
 )
 from resolvent.analytic.structure import structure_of
@@ -56,18 +57,34 @@ def test_left_and_right_solves_equal_dense_ones(n, share):
     def solved(matrix):
         return {k: F(int(x.p), int(x.q)) for k, (x,) in enumerate(matrix.solve(column).tolist())}
 
-    assert solve_right(factor, dict(enumerate(b))) == solved(dense)
+    full = solved(dense)
+    relative = {k: x - full[factor.last] for k, x in full.items()}
+    assert solve_right(factor, dict(enumerate(b)), F(0)) == relative
     assert solve_left(factor, dict(enumerate(b))) == solved(dense.transpose())
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_balanced_left_solve(n):
+    """Right-hand sides that sum to zero: y' M = c' by plugging y in."""
+    rng = np.random.default_rng(n)
+    moves, g = chain(n, rng, 1.0), F(24, 25)
+    factor = factorise(moves, tuple(range(n)), g, 1 - g, F(1))
+    c = [F(int(x)) for x in rng.integers(-9, 9, size=n)]
+    c[-1] -= sum(c)
+    y = solve_left_balanced(factor, dict(enumerate(c)), F(0))
+    for t in range(n):
+        assert y[t] - g * sum(y[s] * moves.get((s, t), F(0)) for s in range(n)) == c[t]
 
 
 def test_the_order_does_not_change_the_solution():
     moves = chain(4, np.random.default_rng(0), 0.7)
     b = {k: F(k * k - 3) for k in range(4)}
     solutions = [
-        solve_right(factorise(moves, order, F(1, 2), F(1, 2), F(1)), b)
+        solve_right(factorise(moves, order, F(1, 2), F(1, 2), F(1)), b, F(0))
         for order in permutations(range(4))
     ]
-    assert all(solution == solutions[0] for solution in solutions)
+    gaps = [{k: x - solution[0] for k, x in solution.items()} for solution in solutions]
+    assert all(own == gaps[0] for own in gaps)
 
 
 def game(shape, memory=1):
@@ -79,7 +96,7 @@ def game(shape, memory=1):
 )
 def test_nothing_is_subtracted(shape, memory):
     derived = programs(structure_of(game(shape, memory)))
-    for program in (derived.values, derived.factor, derived.left, derived.right):
+    for program in (derived.transitions, derived.values, derived.factor, derived.left):
         assert program.counts["-"] == 0
 
 

@@ -81,6 +81,10 @@ def test_equal_expressions_are_one_node():
         ("*", 1, False, True),
         ("/", 1, False, True),
         ("/", 1, True, False),
+        ("-", 1, False, False),
+        ("+", 1, False, False),
+        ("*", 2, False, False),
+        ("/", 2, False, False),
     ],
 )
 def test_neutral_constants_cost_nothing(operation, constant, on_the_left, remains):
