@@ -169,7 +169,7 @@ def test_too_large_to_expand_says_what_to_do_instead():
             ".evaluate(",
             ".taylor(",
             ".compile()",
-            ".program",
+            ".unexpanded",
             ".expand(max_terms=",
         ):
             assert alternative in message
