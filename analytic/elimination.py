@@ -234,6 +234,7 @@ def programs(structure: Structure) -> Programs:
     moves = dict(zip(inner, graph.inputs(len(inner)), strict=True))
     g, delta = graph.inputs(2)
     pieces = factorise(moves, order, g, delta, graph.constant(1))
+    parts: tuple[Mapping[Any, Any], ...]
     parts = (pieces.lower, pieces.upper, pieces.inverse, pieces.dying)
     factor_program = graph.program(entry for part in parts for entry in part.values())
 

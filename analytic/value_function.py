@@ -16,7 +16,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from resolvent.analytic import program_kernel, tensor_kernel
@@ -301,7 +300,7 @@ class CompiledValue(ValueFunction):
         arrays = check_parameters(arrays, self.shapes)
         return tensor_kernel.policies_of(self.kernel, arrays)
 
-    def parameters(self, policies: Sequence[ArrayLike]) -> tuple[Array, ...]:
+    def parameters(self, policies: Sequence[Any]) -> tuple[Array, ...]:
         """The parameters of given policies, one `(S, A_i)` array per player: the inverse of
         `policies`. Logits of deterministic rows are infinite."""
         full = tuple((rows, columns + 1) for rows, columns in self.shapes)

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from itertools import product
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -190,6 +191,6 @@ def test_bad_input():
         q_values(values, params, 2)
     with pytest.raises(ValueError, match=r"params\[1\]: expected shape \(5, 1\)"):
         occupancy(values, [np.zeros((5, 1)), np.zeros((4, 1))])
-    wrapped = ValueFunction.wrap(lambda own: jnp.stack([own[0][0], own[1][0]]), [(1,), (1,)])
+    wrapped: Any = ValueFunction.wrap(lambda own: jnp.stack([own[0][0], own[1][0]]), [(1,), (1,)])
     with pytest.raises(TypeError, match="user's own function has no states"):
         best_response(wrapped, [jnp.zeros(1)] * 2, 0)
