@@ -78,7 +78,13 @@ class Factor:
 
     @property
     def last(self) -> int:
+        """The state that is eliminated last."""
         return self.order[-1]
+
+    @property
+    def parts(self) -> tuple[Mapping[Any, Any], ...]:
+        """All numbers of the factorisation, in the order in which programs pass them on."""
+        return self.lower, self.upper, self.inverse, self.dying
 
 
 def factorise(
@@ -234,13 +240,11 @@ def programs(structure: Structure) -> Programs:
     moves = dict(zip(inner, graph.inputs(len(inner)), strict=True))
     g, delta = graph.inputs(2)
     pieces = factorise(moves, order, g, delta, graph.constant(1))
-    parts: tuple[Mapping[Any, Any], ...]
-    parts = (pieces.lower, pieces.upper, pieces.inverse, pieces.dying)
-    factor_program = graph.program(entry for part in parts for entry in part.values())
+    factor_program = graph.program(entry for part in pieces.parts for entry in part.values())
 
     def solver(solve: Callable[[Factor, dict[int, Any], Any], Mapping[int, Any]]) -> Program:
         graph = Graph()
-        given = [dict(zip(part, graph.inputs(len(part)), strict=True)) for part in parts]
+        given = [dict(zip(part, graph.inputs(len(part)), strict=True)) for part in pieces.parts]
         right_hand_side = dict(zip(states, graph.inputs(len(states)), strict=True))
         solution = solve(Factor(order, *given), right_hand_side, graph.constant(0))
         return graph.program(solution[s] for s in states)
