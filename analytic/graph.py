@@ -154,6 +154,9 @@ class Node:
 
     __slots__ = ("graph", "index")
 
+    graph: Graph
+    index: int
+
     def __init__(self, graph: Graph, index: int) -> None:
         self.graph = graph
         self.index = index
