@@ -13,7 +13,7 @@ import typer
 
 from resolvent.cli.errors import BAD_INPUT, FAILED, INTERRUPTED, OK, BadInputError, FailedError
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="resolvent",
     help=(
         "Exact values, gradients and learning dynamics of iterated games.\n\n"
