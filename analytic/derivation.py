@@ -287,7 +287,7 @@ class ClosedForm:
             `"policies"`, the probabilities of all actions but the last. Either way one
             `(S, A_i - 1)` array per player.
         - `backend`: `"program"` runs the elimination on separate scalars (fast, long to compile for
-            large games), `"tensor"` on arrays; `"auto"` takes the program up to about 4,000
+            large games), `"tensor"` on arrays; `"auto"` takes the program up to about 2,000
             predicted operations (see `.program`).
 
         **Raises:** `ValueError` where the game has symbols left, `RuntimeError` where JAX's 64-bit mode

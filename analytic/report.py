@@ -14,9 +14,9 @@ from resolvent.analytic.structure import Structure
 Backend = Literal["program", "tensor"]
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
-OPERATION_LIMIT = 4_000
-"""Above this many predicted operations the scalar program takes too long to compile: XLA needs about
-a millisecond of CPU time for each, and the tensor kernel about a second for any game."""
+OPERATION_LIMIT = 2_000
+"""Above this many predicted operations the scalar program takes too long to compile without being
+asked: for a batch of LOLA runs XLA needs 2 to 4 milliseconds of CPU time for each."""
 
 
 @dataclass(frozen=True)
