@@ -31,7 +31,9 @@ def payoff_rows(game: IteratedGame) -> tuple[tuple[Fraction, ...], ...]:
 
 def discount_pair(game: IteratedGame) -> tuple[Fraction, Fraction]:
     """(g, 1 - g)."""
-    g = Fraction(game.discount)  # type: ignore[arg-type]
+    g = game.discount
+    if not isinstance(g, Fraction):
+        raise ValueError(f"discount: expected a number, got {g}; substitute its symbols first")
     return g, 1 - g
 
 

@@ -7,6 +7,7 @@ differentiation.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -52,27 +53,27 @@ class ValueFunction(eqx.Module):
         return len(self.shapes)
 
     @property
+    @abc.abstractmethod
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shape of each player's parameters."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def name(self) -> str:
         """What is played, for printing."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def __call__(self, params: Tree) -> Float[Array, " players"]:
         """Values, `(n,)`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def jacobian(self, params: Tree) -> tuple[tuple[Tree, ...], ...]:
         """`blocks[i][j]` = dV_i / dtheta_j, shaped like `params[j]`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def cross(self, params: Tree, i: int, j: int, k: int, u: Tree) -> Tree:
         """d/dtheta_j < dV_i/dtheta_k , u >, shaped like `params[j]`; `u`, shaped like `params[k]`,
         is held constant."""
-        raise NotImplementedError
 
     def unstack(self, params: Tree) -> Tree:
         """The form in which a compiled loop should carry `params`."""

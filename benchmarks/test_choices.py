@@ -12,7 +12,7 @@ from benchmarks.peers import as_params
 from resolvent.analytic.elimination import programs
 from resolvent.analytic.parameters import policy_row
 from resolvent.numeric import LOLA
-from resolvent.numeric.learning import joint_update
+from resolvent.numeric.loop import joint_update
 
 STEPS = 50
 PAIRS = 1024

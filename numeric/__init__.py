@@ -8,8 +8,8 @@ from resolvent.numeric.learners import LOLA as LOLA
 from resolvent.numeric.learners import AbstractLearner as AbstractLearner
 from resolvent.numeric.learners import LookAhead as LookAhead
 from resolvent.numeric.learners import Naive as Naive
-from resolvent.numeric.learning import joint_update as joint_update
 from resolvent.numeric.learning import learn as learn
+from resolvent.numeric.loop import joint_update as joint_update
 from resolvent.numeric.markov import BestResponse as BestResponse
 from resolvent.numeric.markov import advantages as advantages
 from resolvent.numeric.markov import best_response as best_response

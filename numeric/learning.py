@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
-from jax.typing import ArrayLike
+from jax import Array
 from numpy.typing import NDArray
 
 from resolvent.analytic.value_function import CompiledValue, ValueFunction, require_x64
-from resolvent.numeric import results, tree
-from resolvent.numeric.learners.learner import AbstractLearner, Info, as_number
+from resolvent.numeric import results
+from resolvent.numeric.learners.learner import AbstractLearner, as_number
+from resolvent.numeric.loop import Carry, Job, Record, advance, begin
 from resolvent.numeric.meter import AbstractMeter, meter_of
 from resolvent.numeric.results import RESULTS
 from resolvent.numeric.run import Run, provenance_of
 
 Tree = Any
-Record = Callable[[ValueFunction, tuple[Array, ...]], Mapping[str, Any]]
 
 RECORDABLE = ("params", "policies", "values", "info")
 
@@ -87,14 +85,14 @@ def learn(
     meter = meter_of(progress)
 
     runs = params[0].shape[0] if batched else 1
-    job = _Job(
+    job = Job(
         record=record,
         capacity=1 if record is None else int(np.clip(_RECORDS // runs, 1, 1024)),
         vectorised=runs > 1,
         careful=runs > 1,
     )
     layout = _Layout(batched, runs, *_grouping(runs, params[0]))
-    carry = _begin(values, rules, jax.tree.map(layout.split, params), job)
+    carry = begin(values, rules, jax.tree.map(layout.split, params), job)
 
     every = every if record else max(steps, 1)
     end = _drive(values, rules, carry, job, steps, every, meter)
@@ -125,204 +123,13 @@ def learn(
     )
 
 
-def joint_update(
-    values: ValueFunction,
-    learners: Sequence[AbstractLearner],
-    params: Tree,
-    states: Sequence[Tree],
-) -> tuple[tuple[Tree, ...], tuple[Tree, ...], tuple[Info, ...]]:
-    """One simultaneous step of all players, for loops of your own.
-
-    **Arguments:** `learners`, `params` and `states`: one entry per player; the first states are
-    `learner.init(values, params, player)`.
-
-    **Returns:** `(updates, states, infos)`, one entry per player; nothing is added yet.
-    """
-    steps = [
-        learner.update(values, params, player, state)
-        for player, (learner, state) in enumerate(zip(learners, states, strict=True))
-    ]
-    updates, after, infos = zip(*steps, strict=True)
-    return updates, after, infos
-
-
-# What is compiled ----------------------------------------------------------------------------
-
-
-class _Job(NamedTuple):
-    """What the compiled loop depends on besides the types of its arguments.
-
-    `careful`: whether to look at each step if it is finite, or only at the end.
-    """
-
-    record: tuple[str, ...] | Record | None
-    capacity: int
-    vectorised: bool
-    careful: bool
-
-
-class _Carry(NamedTuple):
-    """Where runs are: what goes into a compiled call and comes out of it.
-
-    `failed_step` and `failed_player` are -1 as long as all is well.
-    """
-
-    params: Tree
-    states: Tree
-    failed_step: Any
-    failed_player: Any
-
-
-def _advance_one(
-    values: ValueFunction,
-    learners: tuple[AbstractLearner, ...],
-    carry: _Carry,
-    job: _Job,
-    done: ArrayLike,
-    lengths: Array,
-    segments: ArrayLike,
-) -> tuple[_Carry, dict[str, Any], Tree]:
-    """Advance one run by the first `segments` of `lengths` steps, recording after each."""
-
-    in_loop = values.for_loops()
-
-    def step(_: Array, now: _Inner) -> _Inner:
-        now = _look(now) if job.careful else now
-        updates, states, _infos = joint_update(in_loop, learners, now.params, now.states)
-        moved = tuple(map(tree.add, now.params, updates))
-        return now._replace(done=now.done + 1, params=moved, states=states)
-
-    def segment(index: Array, now: tuple[_Inner, Tree]) -> tuple[_Inner, Tree]:
-        inner = _look(lax.fori_loop(0, lengths[index], step, now[0]))
-        taken = _take(values, learners, values.stack(inner.last), inner.last_states, job.record)
-        return inner, jax.tree.map(lambda old, new: old.at[index].set(new), now[1], taken)
-
-    rows = values.unstack(carry.params)
-    inner = _Inner(
-        done, rows, carry.states, rows, carry.states, carry.failed_step, carry.failed_player
-    )
-    buffers = None
-    if job.record is None:
-        inner = _look(lax.fori_loop(0, lengths[0], step, inner))
-    else:
-        example = jax.eval_shape(
-            lambda own: _take(values, learners, own.params, own.states, job.record), carry
-        )
-        buffers = jax.tree.map(
-            lambda leaf: jnp.zeros((job.capacity, *leaf.shape), leaf.dtype), example
-        )
-        inner, buffers = lax.fori_loop(0, segments, segment, (inner, buffers))
-    carry = _Carry(
-        values.stack(inner.last), inner.last_states, inner.failed_step, inner.failed_player
-    )
-    # The values at the end are part of this call, since compiling another would take longer.
-    summary = _take(values, learners, carry.params, carry.states, _summary(values))
-    return carry, summary, buffers
-
-
-class _Inner(NamedTuple):
-    """The loop's own carry: parameters in the form `unstack` gives them, and the last finite ones."""
-
-    done: ArrayLike
-    params: Tree
-    states: Tree
-    last: Tree
-    last_states: Tree
-    failed_step: Array
-    failed_player: Array
-
-
-def _look(now: _Inner) -> _Inner:
-    """Take note of where a run is, if it is somewhere finite.
-
-    A step is judged when the next one begins: to choose between the two ends of a step within that
-    step would make XLA compute the step several times. Infinite and NaN never become finite again,
-    and what a failed run computes from there is not looked at.
-    """
-    running = now.failed_step < 0
-    good, player = running, now.failed_player
-    for index, own in reversed(list(enumerate(now.params))):
-        finite = tree.all_finite(own)
-        good = good & finite
-        player = jnp.where(running & ~finite, index, player)
-    return now._replace(
-        last=tree.where(good, now.params, now.last),
-        last_states=tree.where(good, now.states, now.last_states),
-        failed_step=jnp.where(running & ~good, now.done, now.failed_step),
-        failed_player=player,
-    )
-
-
-def _summary(values: ValueFunction) -> tuple[str, ...]:
-    return ("values", "policies") if isinstance(values, CompiledValue) else ("values",)
-
-
-def _take(
-    values: ValueFunction,
-    learners: tuple[AbstractLearner, ...],
-    params: tuple[Array, ...],
-    states: Tree,
-    record: tuple[str, ...] | Record | None,
-) -> dict[str, Any]:
-    """What is recorded of one run at `params`."""
-    if callable(record):
-        return _check_taken(record(values, params))
-    readers: dict[str, Callable[[], Any]] = {
-        "params": lambda: params,
-        "policies": lambda: _closed(values).policies(params),
-        "values": lambda: values(params),
-        "info": lambda: joint_update(values, learners, values.unstack(params), states)[2],
-    }
-    return {name: readers[name]() for name in record or ()}
-
-
-def _closed(values: ValueFunction) -> CompiledValue:
-    """`values`, of which `_check_record` has made sure that it has policies."""
-    assert isinstance(values, CompiledValue)
-    return values
-
-
-@eqx.filter_jit
-def _advance(
-    values: ValueFunction,
-    learners: tuple[AbstractLearner, ...],
-    carry: _Carry,
-    job: _Job,
-    done: ArrayLike,
-    lengths: Array,
-    segments: ArrayLike,
-) -> tuple[_Carry, dict[str, Any], Tree]:
-    """`_advance_one`, for groups of runs one after the other where there are several runs."""
-
-    def one(own: _Carry) -> tuple[_Carry, dict[str, Any], Tree]:
-        return _advance_one(values, learners, own, job, done, lengths, segments)
-
-    return lax.map(jax.vmap(one), carry) if job.vectorised else one(carry)
-
-
-def _begin(
-    values: ValueFunction, learners: tuple[AbstractLearner, ...], params: Tree, job: _Job
-) -> _Carry:
-    def one(own: tuple[Array, ...]) -> tuple[Tree, ...]:
-        rows = values.unstack(own)
-        return tuple(learner.init(values, rows, player) for player, learner in enumerate(learners))
-
-    every = jax.vmap(jax.vmap(one)) if job.vectorised else one
-    states = eqx.filter_eval_shape(every, params)
-    # Most learners have no state, and nothing need be compiled to find none.
-    if jax.tree.leaves(states):
-        states = eqx.filter_jit(every)(params)
-    none = jnp.asarray(np.full(params[0].shape[:2] if job.vectorised else (), -1))
-    return _Carry(params, states, none, none)
-
-
 # What drives it ------------------------------------------------------------------------------
 
 
 class _End(NamedTuple):
     """How far the runs have come. Replaced as a whole, so that an interrupt finds it consistent."""
 
-    carry: _Carry
+    carry: Carry
     summary: dict[str, Any]
     done: int
     marks: NDArray[np.integer]
@@ -337,8 +144,8 @@ class _End(NamedTuple):
 def _drive(
     values: ValueFunction,
     learners: tuple[AbstractLearner, ...],
-    carry: _Carry,
-    job: _Job,
+    carry: Carry,
+    job: Job,
     steps: int,
     every: int,
     meter: AbstractMeter,
@@ -347,7 +154,7 @@ def _drive(
 
     def call(end: _End, lengths: list[int]) -> _End:
         padded = jnp.asarray(lengths + [0] * (job.capacity - len(lengths)))
-        carry, summary, records = _advance(
+        carry, summary, records = advance(
             values, learners, end.carry, job, np.asarray(end.done), padded, np.asarray(len(lengths))
         )
         reached = end.done + np.cumsum(lengths)
@@ -483,16 +290,6 @@ def _check_record(
             "record: 'policies' are known for closed forms only, not for a wrapped function"
         )
     return names or None
-
-
-def _check_taken(taken: Any) -> dict[str, Array]:
-    """What a user's function recorded, as arrays by name."""
-    if not isinstance(taken, Mapping):
-        raise TypeError(f"record: expected the function to return {{name: array}}, got {taken!r}")
-    for name in taken:
-        if not isinstance(name, str) or name == "step" or "/" in name or name.isdecimal():
-            raise ValueError(f"record: {name!r} cannot be the name of a record")
-    return {name: jnp.asarray(own) for name, own in taken.items()}
 
 
 def _is_key(start: Any) -> bool:

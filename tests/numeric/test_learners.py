@@ -12,7 +12,8 @@ from resolvent.analytic import closed_form
 from resolvent.games import NormalForm
 from resolvent.numeric import ValueFunction, tree
 from resolvent.numeric.learners import LEARNERS, LOLA, AbstractLearner, LookAhead, Naive
-from resolvent.numeric.learning import joint_update, learn
+from resolvent.numeric.learning import learn
+from resolvent.numeric.loop import joint_update
 
 RULES: dict[str, Callable[..., AbstractLearner]] = {
     "naive": Naive,

@@ -155,7 +155,7 @@ def _compiled_updates(
     import equinox as eqx
     import numpy as np
 
-    from resolvent.numeric.learning import joint_update
+    from resolvent.numeric.loop import joint_update
 
     values = form.compile(parameters)
     if point is None:
