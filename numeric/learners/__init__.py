@@ -9,6 +9,6 @@ from resolvent.numeric.learners.lookahead import LookAhead as LookAhead
 from resolvent.numeric.learners.naive import Naive as Naive
 
 LEARNERS: Mapping[str, Callable[..., AbstractLearner]] = MappingProxyType(
-    {"naive": Naive, "lookahead": LookAhead, "lola": LOLA}
+    {"naive": Naive, "look_ahead": LookAhead, "lola": LOLA}
 )
 """Learners by the name that the command line and files use."""
