@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 from jax import Array, lax
+from jax.flatten_util import ravel_pytree
 
 from resolvent.analytic.parameters import Parameterisation
 from resolvent.analytic.structure import Structure
@@ -50,15 +51,20 @@ def solve_exactly(
     This is `lax.custom_linear_solve`, which reverse mode can pass only where *all* parts of a
     right-hand side are tangents. A part that happens not to depend on the parameters would be a
     constant zero and break derivatives of second order; so all parts are tied together, on both
-    sides of `matvec` because a transposition turns it around.
+    sides of `matvec` because a transposition turns it around. (Only derivatives evaluate `matvec`.)
     """
-    tie = lax.optimization_barrier
     return lax.custom_linear_solve(
-        lambda z: tie(matvec(tie(z))),
+        lambda z: _tie(matvec(_tie(z))),
         _tie_tangents(b),
         lambda _, right: solve(right),
         lambda _, left: transpose_solve(left),
     )
+
+
+def _tie(tree: Tree) -> Tree:
+    """`tree` by way of one array: if one part of it is a tangent, all are."""
+    flat, back = ravel_pytree(tree)
+    return back(flat)
 
 
 @jax.custom_jvp
@@ -69,4 +75,4 @@ def _tie_tangents(tree: Tree) -> Tree:
 
 @_tie_tangents.defjvp
 def _tie_tangents_jvp(primals: tuple[Tree], tangents: tuple[Tree]) -> tuple[Tree, Tree]:
-    return primals[0], lax.optimization_barrier(tangents[0])
+    return primals[0], _tie(tangents[0])
