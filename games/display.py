@@ -3,6 +3,7 @@ losses."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,16 @@ from resolvent.games.rational import Exact, ExactNest
 
 if TYPE_CHECKING:
     from resolvent.games.normal_form import NormalForm
+    from resolvent.games.stochastic import StochasticGame
 
 
 def text(game: NormalForm) -> str:
     """The payoff table of a game as aligned columns of text."""
-    rows = _layout(game, str, str)
+    return aligned(_layout(game, str, str))
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Cells in columns of equal width."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -57,6 +63,30 @@ def nested(nest: ExactNest) -> str:
     if isinstance(nest, Fraction) and nest.denominator != 1:
         return repr(str(nest))
     return str(nest)
+
+
+def transitions(game: StochasticGame) -> str:
+    """What everyone gets and what comes next: one line per state and joint action."""
+    rows = [["state", ", ".join(game.players), "payoffs", "next"]]
+    for s, row in enumerate(game.branches):
+        for k, (joint, cell) in enumerate(zip(game.joint_actions, row, strict=True)):
+            names = (own[action] for own, action in zip(game.actions, joint, strict=True))
+            chances = (game.states[t] + ("" if p == 1 else f" {p}") for t, p in cell)
+            payoffs = (str(own[s][k]) for own in game.rewards)
+            rows.append([game.states[s], ", ".join(names), ", ".join(payoffs), ", ".join(chances)])
+    return aligned(rows)
+
+
+def literal_number(value: Exact) -> Any:
+    """An exact number as an object whose `repr` reads back: a string, or the expression."""
+    return str(value) if isinstance(value, Fraction) else value
+
+
+def literal(value: Any) -> str:
+    """Exact numbers in nested tuples as Python would write them, `None` among them allowed."""
+    if isinstance(value, tuple):
+        return "[" + ", ".join(literal(child) for child in value) + "]"
+    return repr(str(value)) if isinstance(value, Fraction) else str(value)
 
 
 def _layout(game: NormalForm, name: Any, number: Any) -> list[list[str]]:

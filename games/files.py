@@ -11,21 +11,39 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from resolvent.games import gambit
 from resolvent.games.expressions import format_expression, parse_expression, parse_symbols
 from resolvent.games.iterated import IteratedGame
 from resolvent.games.normal_form import NormalForm
-from resolvent.games.rational import Exact, ExactNest, shorten
+from resolvent.games.policies import DynamicGame
+from resolvent.games.rational import Exact, ExactNest, entries, shorten
+from resolvent.games.stochastic import (
+    StochasticGame,
+    described_observations,
+    nested_branches,
+    nested_rewards,
+)
 
-_KEYS = ("name", "players", "actions", "symbols", "payoffs", "losses", "iterated")
+Game: TypeAlias = NormalForm | DynamicGame
+
+_KEYS = ("name", "players", "actions", "symbols", "payoffs", "losses", "iterated", "stochastic")
+_ITERATED_KEYS = (
+    "discount",
+    "memory",
+    "observe",
+    "initial",
+    "implementation_noise",
+    "observation_noise",
+)
+_STOCHASTIC_KEYS = ("discount", "states", "initial", "transitions", "observe")
 
 # TOML readers need not keep integers beyond 64 bits; larger ones are written as text.
 _LARGEST_INTEGER = 2**63 - 1
 
 
-def read(path: str | Path) -> NormalForm | IteratedGame:
+def read(path: str | Path) -> Game:
     """Read a game from a file.
 
     **Arguments:**
@@ -35,13 +53,15 @@ def read(path: str | Path) -> NormalForm | IteratedGame:
 
     **Returns:**
 
-    An [`resolvent.games.IteratedGame`][] if the file gives a discount, otherwise a
-    [`resolvent.games.NormalForm`][].
+    An [`resolvent.games.IteratedGame`][] or a [`resolvent.games.StochasticGame`][] if the file says
+    how the game goes on, otherwise a [`resolvent.games.NormalForm`][].
 
     Raises `ValueError`, naming the file and the field, for anything that is not such a game.
     """
     path = Path(path)
-    parse = {".toml": _from_toml, ".nfg": gambit.parse}.get(path.suffix)
+    parse: Callable[[str], Game] | None = {".toml": _from_toml, ".nfg": gambit.parse}.get(
+        path.suffix
+    )
     if parse is None:
         raise ValueError(f"{path}: the name must end in .toml or .nfg; got {path.suffix!r}")
     try:
@@ -50,21 +70,20 @@ def read(path: str | Path) -> NormalForm | IteratedGame:
         raise ValueError(f"{path}: {error}") from None
 
 
-def write(game: NormalForm | IteratedGame, path: str | Path) -> None:
+def write(game: Game, path: str | Path) -> None:
     """Write a game to a file, exactly: reading it gives an equal game, up to how symbols are arranged.
 
     **Arguments:**
 
     - `game`: what to write.
     - `path`: a file whose name ends in `.toml` or `.nfg`; an existing file is replaced. A `.nfg`
-        file holds numbers only, and no discount.
+        file holds numbers only, no discount and no states.
 
     SymPy's assumptions about symbols are not kept: a symbol is read back as `sympy.Symbol(name)`.
     Raises `ValueError` if the format cannot hold the game.
     """
     path = Path(path)
-    if not isinstance(game, (NormalForm, IteratedGame)):
-        raise TypeError(f"game must be a NormalForm or an IteratedGame; got {shorten(game)}")
+    _require_game(game)
     unparse: Callable[[Any], str] | None = {".toml": _to_toml, ".nfg": gambit.unparse}.get(
         path.suffix
     )
@@ -77,7 +96,42 @@ def write(game: NormalForm | IteratedGame, path: str | Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _from_toml(text: str) -> NormalForm | IteratedGame:
+def to_text(game: Game) -> str:
+    """A game as text: what [`resolvent.games.write`][] puts into a `.toml` file.
+
+    **Arguments:**
+
+    - `game`: what to write. Raises `ValueError` for symbols whose names the format cannot hold.
+    """
+    _require_game(game)
+    return _to_toml(game)
+
+
+def from_text(text: str) -> Game:
+    """The game that [`resolvent.games.to_text`][] wrote. Nothing in the text is run as code.
+
+    **Arguments:**
+
+    - `text`: a game in the TOML format of the games guide.
+
+    Raises `ValueError`, naming the field, for anything that is not such a game.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a string; got {shorten(text)}")
+    try:
+        return _from_toml(text)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+
+
+def _require_game(game: object) -> None:
+    if not isinstance(game, (NormalForm, IteratedGame, StochasticGame)):
+        raise TypeError(
+            f"game must be a NormalForm, an IteratedGame or a StochasticGame; got {shorten(game)}"
+        )
+
+
+def _from_toml(text: str) -> Game:
     # Decimals, not floats, so that every digit in the file counts.
     table = tomllib.loads(text, parse_float=Decimal)
     _require_keys(table, _KEYS, "the file")
@@ -86,18 +140,106 @@ def _from_toml(text: str) -> NormalForm | IteratedGame:
         raise ValueError('the file must have either "payoffs" or "losses"')
     stated_as = "losses" if "losses" in table else "payoffs"
     numbers = _expressions(table[stated_as], symbols, stated_as)
+    if "stochastic" in table:
+        return _read_stochastic(table, numbers, symbols)
     build = NormalForm.from_losses if stated_as == "losses" else NormalForm
     stage = build(numbers, table.get("actions"), table.get("players"), table.get("name"))
-    if "iterated" not in table:
-        return stage
-    settings = table["iterated"]
+    return _read_iterated(table["iterated"], stage, symbols) if "iterated" in table else stage
+
+
+def _read_iterated(settings: object, stage: NormalForm, symbols: Mapping[str, Any]) -> IteratedGame:
+    table = _section(settings, "iterated", _ITERATED_KEYS)
+
+    def number(key: str) -> Any:
+        return _expressions(table.get(key), symbols, f"iterated.{key}")
+
+    return stage.iterated(
+        number("discount"),
+        table.get("memory", 1),
+        table.get("observe"),
+        initial=_initial(table, symbols, "iterated"),
+        implementation_noise=number("implementation_noise"),
+        observation_noise=number("observation_noise"),
+    )
+
+
+def _read_stochastic(
+    file: Mapping[str, Any], payoffs: Any, symbols: Mapping[str, Any]
+) -> StochasticGame:
+    if "iterated" in file or "losses" in file:
+        raise ValueError('a stochastic game has "payoffs", and neither "losses" nor "iterated"')
+    table = _section(file["stochastic"], "stochastic", _STOCHASTIC_KEYS)
+    if "transitions" not in table:
+        raise ValueError("stochastic must have transitions")
+    transitions = table["transitions"]
+    cell = transitions
+    for _ in range(1 + len(entries(payoffs) or ())):
+        cell = cell[0] if isinstance(cell, list) and cell else None
+    observe = table.get("observe")
+    if isinstance(observe, list):
+        observe = [
+            _read_readings(own, symbols, f"stochastic.observe[{i}]")
+            for i, own in enumerate(observe)
+        ]
+    named: dict[str, Any] = {
+        "states": table.get("states"),
+        "actions": file.get("actions"),
+        "players": file.get("players"),
+        "observe": observe,
+        "name": file.get("name"),
+    }
+    discount = _expressions(table["discount"], symbols, "stochastic.discount")
+    initial = _initial(table, symbols, "stochastic")
+    if isinstance(cell, list):  # probabilities of all states, not only of those that can follow
+        full = _expressions(transitions, symbols, "stochastic.transitions")
+        return StochasticGame(payoffs, full, discount, initial, **named)
+    branches = _chances(transitions, symbols, "stochastic.transitions")
+    return StochasticGame.from_branches(payoffs, branches, discount, initial, **named)
+
+
+def _read_readings(value: Any, symbols: Mapping[str, Any], field: str) -> Any:
+    """What one player observes: a table of labels and rows becomes a pair."""
+    if not isinstance(value, Mapping):
+        return value
+    _require_keys(value, ("labels", "rows"), field)
+    if "labels" not in value or "rows" not in value:
+        raise ValueError(f"{field} must have labels and rows")
+    rows = value["rows"]
+    if not isinstance(rows, list) or not isinstance(value["labels"], list):
+        raise ValueError(f"{field} must have arrays of labels and rows")
+    return value["labels"], [
+        _expressions(row, symbols, f"{field}.rows[{k}]")
+        if isinstance(row, list)
+        else _chances(row, symbols, f"{field}.rows[{k}]")
+        for k, row in enumerate(rows)
+    ]
+
+
+def _section(settings: object, name: str, keys: Sequence[str]) -> Mapping[str, Any]:
     if not isinstance(settings, Mapping):
-        raise ValueError(f"iterated must be a table; got {shorten(settings)}")
-    _require_keys(settings, ("discount", "memory"), "iterated")
+        raise ValueError(f"{name} must be a table; got {shorten(settings)}")
+    _require_keys(settings, keys, name)
     if "discount" not in settings:
-        raise ValueError("iterated must have a discount")
-    discount = _expressions(settings["discount"], symbols, "iterated.discount")
-    return stage.iterated(discount, settings.get("memory", 1))
+        raise ValueError(f"{name} must have a discount")
+    return settings
+
+
+def _initial(table: Mapping[str, Any], symbols: Mapping[str, Any], section: str) -> Any:
+    initial = table.get("initial")
+    if isinstance(initial, str):  # "uniform": a word, not an expression
+        return initial
+    if isinstance(initial, Mapping):
+        return _chances(initial, symbols, f"{section}.initial")
+    return _expressions(initial, symbols, f"{section}.initial")
+
+
+def _chances(value: Any, symbols: Mapping[str, Any], field: str) -> Any:
+    """Probabilities in tables become exact, at any depth; names stay text."""
+    if isinstance(value, list):
+        return [_chances(entry, symbols, f"{field}[{k}]") for k, entry in enumerate(value)]
+    if isinstance(value, Mapping):
+        return {key: _expressions(p, symbols, f"{field}[{key!r}]") for key, p in value.items()}
+    return value
 
 
 def _require_keys(table: Mapping[str, object], known: Sequence[str], where: str) -> None:
@@ -116,33 +258,79 @@ def _expressions(value: Any, symbols: Mapping[str, Any], field: str) -> Any:
     return value
 
 
-def _to_toml(game: NormalForm | IteratedGame) -> str:
-    stage = game.stage if isinstance(game, IteratedGame) else game
+def _to_toml(game: Game) -> str:
     lines: list[str] = []
-    if stage.name is not None:
-        lines.append(f"name = {_text(stage.name)}")
-    lines.append(f"players = {_names(stage.players)}")
-    lines.append(f"actions = [{', '.join(_names(names) for names in stage.actions)}]")
+    if game.name is not None:
+        lines.append(f"name = {_text(game.name)}")
+    lines.append(f"players = {_names(game.players)}")
+    lines.append(f"actions = {_value(game.actions)}")
     if game.symbols:
         lines.append(f"symbols = {_names([symbol.name for symbol in game.symbols])}")
-    sign = -1 if stage.stated_as == "losses" else 1
-    lines.append(f"{stage.stated_as} = [")
-    lines.extend(f"  {_numbers(matrix, sign)}," for matrix in stage.payoffs)
-    lines.append("]")
+    stated_as = "payoffs"
+    if isinstance(game, StochasticGame):
+        payoffs: Any = nested_rewards(game)
+    else:
+        stage = game.stage if isinstance(game, IteratedGame) else game
+        stated_as = stage.stated_as
+        payoffs = _negated(stage.payoffs) if stated_as == "losses" else stage.payoffs
+    lines += _block(stated_as, payoffs)
     if isinstance(game, IteratedGame):
-        lines += [
-            "",
-            "[iterated]",
-            f"discount = {_number(game.discount)}",
-            f"memory = {game.memory}",
-        ]
+        lines += ["", "[iterated]", *_iterated_lines(game)]
+    if isinstance(game, StochasticGame):
+        lines += ["", "[stochastic]", *_stochastic_lines(game)]
     return "\n".join(lines) + "\n"
 
 
-def _numbers(nest: ExactNest, sign: int) -> str:
-    if isinstance(nest, tuple):
-        return "[" + ", ".join(_numbers(child, sign) for child in nest) + "]"
-    return _number(sign * nest)
+def _iterated_lines(game: IteratedGame) -> list[str]:
+    memory = game.memory if len(set(game.memories)) == 1 else game.memories
+    lines = [f"discount = {_value(game.discount)}", f"memory = {_value(memory)}"]
+    if any(own is not None for own in game.labels):
+        lines += _block("observe", ["all" if own is None else own for own in game.labels])
+    if game.initial is not None:
+        lines.append(f"initial = {_value(game.initial)}")
+    if any(own is not None for own in game.trembles):
+        lines += _block("implementation_noise", [own or 0 for own in game.trembles])
+    if any(own is not None for own in game.misreadings):
+        lines += _block(
+            "observation_noise",
+            [0 if own is None else [each or 0 for each in own] for own in game.misreadings],
+        )
+    return lines
+
+
+def _stochastic_lines(game: StochasticGame) -> list[str]:
+    observe = [
+        "all" if own is None else {"labels": own[0], "rows": own[1]}
+        for own in described_observations(game, lambda number: number)
+    ]
+    lines = [
+        f"discount = {_value(game.discount)}",
+        f"states = {_value(game.states)}",
+        f"initial = {_value(game.initial)}",
+        *_block("transitions", nested_branches(game, lambda number: number)),
+    ]
+    return lines if all(own == "all" for own in observe) else [*lines, *_block("observe", observe)]
+
+
+def _block(key: str, values: Sequence[Any]) -> list[str]:
+    """An array with one line per entry."""
+    return [f"{key} = [", *(f"  {_value(value)}," for value in values), "]"]
+
+
+def _value(value: Any) -> str:
+    """Text, exact numbers, and arrays and tables of them."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_value(child) for child in value) + "]"
+    if isinstance(value, Mapping):
+        pairs = (f"{_text(key)} = {_value(own)}" for key, own in value.items())
+        return "{ " + ", ".join(pairs) + " }"
+    return str(value) if isinstance(value, int) else _number(value)
+
+
+def _negated(nest: ExactNest) -> ExactNest:
+    return tuple(_negated(child) for child in nest) if isinstance(nest, tuple) else -nest
 
 
 def _number(value: Exact) -> str:

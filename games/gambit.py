@@ -18,6 +18,7 @@ from typing import Any
 from resolvent.games.iterated import IteratedGame
 from resolvent.games.normal_form import NormalForm
 from resolvent.games.rational import exact
+from resolvent.games.stochastic import StochasticGame
 
 _TOKEN = re.compile(
     r'\s*(?:"(?P<text>(?:\\"|\\(?!")|[^"\\])*)"|(?P<mark>[{}])|(?P<word>[^\s{}",]+)|,|$)', re.S
@@ -29,10 +30,12 @@ def parse(text: str) -> NormalForm:
     return _Reader(text).game()
 
 
-def unparse(game: NormalForm | IteratedGame) -> str:
+def unparse(game: NormalForm | IteratedGame | StochasticGame) -> str:
     """Write a game in Gambit's `.nfg` format, as payoffs, with exact rational numbers."""
     if isinstance(game, IteratedGame):
         raise ValueError("a .nfg file cannot hold a discount; write the stage game, or use .toml")
+    if isinstance(game, StochasticGame):
+        raise ValueError("a .nfg file cannot hold a stochastic game; use .toml")
     if game.symbols:
         names = ", ".join(symbol.name for symbol in game.symbols)
         raise ValueError(

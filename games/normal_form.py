@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from math import prod
-from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any, Literal
 
 from resolvent.games import display
+from resolvent.games.names import action_names, player_names
 from resolvent.games.rational import (
     Exact,
     ExactNest,
@@ -18,14 +19,18 @@ from resolvent.games.rational import (
     leaves,
     resolve_mapping,
     shorten,
-    substitute,
+    substitute_all,
     symbols_in,
 )
+from resolvent.games.record import Record
 
 if TYPE_CHECKING:
     import sympy
 
     from resolvent.games.iterated import IteratedGame
+    from resolvent.games.monitoring import Signals
+    from resolvent.games.observation import Observe
+    from resolvent.games.stochastic import StochasticGame
 
 JointAction = tuple[int, ...]
 
@@ -33,8 +38,8 @@ JointAction = tuple[int, ...]
 _LONGEST_REPR = 64
 
 
-@dataclass(frozen=True, init=False, repr=False)
-class NormalForm:
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class NormalForm(Record):
     """A finite game in normal form, with exact payoffs. Every player maximises its payoff.
 
     Instances are immutable, hashable, and equal if all of their content is (names included;
@@ -96,8 +101,8 @@ class NormalForm:
             raise TypeError(f"name must be a string or None; got {shorten(name)}")
         symbols_in(leaves(numbers), "payoffs")
         object.__setattr__(self, "payoffs", numbers)
-        object.__setattr__(self, "actions", _action_names(actions, shape))
-        object.__setattr__(self, "players", _player_names(players, len(shape)))
+        object.__setattr__(self, "actions", action_names(actions, shape))
+        object.__setattr__(self, "players", player_names(players, len(shape)))
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "stated_as", stated_as)
 
@@ -171,13 +176,13 @@ class NormalForm:
         """The number of actions of each player."""
         return tuple(len(names) for names in self.actions)
 
-    @property
+    @cached_property
     def joint_actions(self) -> tuple[JointAction, ...]:
         """All joint actions, as tuples of action indices, row-major: CC, CD, DC, DD. The last
         player varies fastest."""
         return tuple(product(*(range(number) for number in self.num_actions)))
 
-    @property
+    @cached_property
     def symbols(self) -> tuple[sympy.Symbol, ...]:
         """The SymPy symbols in the payoffs, sorted by name; `()` if all payoffs are numbers."""
         return symbols_in(leaves(self.payoffs), "payoffs")
@@ -213,31 +218,63 @@ class NormalForm:
         """
         resolved = resolve_mapping(mapping, self.symbols, "the game")
 
-        def fill(nest: ExactNest, path: str) -> ExactNest:
-            if isinstance(nest, tuple):
-                return tuple(fill(child, f"{path}[{k}]") for k, child in enumerate(nest))
-            return substitute(nest, resolved, path)
-
         return NormalForm(
-            fill(self.payoffs, "payoffs"),
+            substitute_all(self.payoffs, resolved, "payoffs"),
             self.actions,
             self.players,
             self.name,
             stated_as=self.stated_as,
         )
 
-    def iterated(self, discount: object, memory: int = 1) -> IteratedGame:
+    def iterated(
+        self,
+        discount: object,
+        memory: int | Sequence[int] = 1,
+        observe: Observe | Sequence[Observe] = None,
+        *,
+        initial: object = None,
+        implementation_noise: object = None,
+        observation_noise: object = None,
+    ) -> IteratedGame:
         """This game, played round after round.
 
-        **Arguments:**
+        **Arguments:** those of [`resolvent.games.IteratedGame`][]; the first two are
 
         - `discount`: the discount factor in [0, 1), exact as in [`resolvent.games.exact`][], or a
-            symbol.
-        - `memory`: how many past rounds the players condition on.
+            symbol; or one per player.
+        - `memory`: how many past rounds the players condition on, or one number per player.
         """
         from resolvent.games.iterated import IteratedGame
 
-        return IteratedGame(self, discount, memory)
+        return IteratedGame(
+            self,
+            discount,
+            memory,
+            observe,
+            initial=initial,
+            implementation_noise=implementation_noise,
+            observation_noise=observation_noise,
+        )
+
+    def monitored(
+        self, discount: object, signals: Signals, memory: int = 1, initial: object = None
+    ) -> StochasticGame:
+        """This game, played round after round by players who see signals of what was played.
+
+        States are `start`, then the histories of the profiles of signals of the last `memory`
+        rounds; each player observes its own signals only. Payoffs are those of the joint action.
+
+        **Arguments:**
+
+        - `discount`: the discount factor in [0, 1), or a sequence with one per player.
+        - `signals`: the [`resolvent.games.Signals`][] that follow each joint action.
+        - `memory`: how many past signals the players condition on.
+        - `initial`: None if play begins in `start`; otherwise as in
+            [`resolvent.games.IteratedGame`][], over the histories of full length.
+        """
+        from resolvent.games.monitoring import monitored_game
+
+        return monitored_game(self, discount, signals, memory, initial)
 
     def table(self) -> str:
         """The payoffs as text: a bimatrix for two players, otherwise one line per joint action."""
@@ -291,55 +328,3 @@ def _negated(nest: ExactNest) -> ExactNest:
 def _matrix(payoffs: object) -> tuple[tuple[Exact, ...], ...]:
     matrix: Any = exact_array(payoffs, "payoffs", depth=2)
     return matrix
-
-
-def _action_names(
-    actions: Sequence[str] | Sequence[Sequence[str]] | None, shape: tuple[int, ...]
-) -> tuple[tuple[str, ...], ...]:
-    if actions is None:
-        return tuple(_default_names(number) for number in shape)
-    _require_list(actions, "actions")
-    per_player: list[Any] = list(actions)
-    if all(isinstance(entry, str) for entry in actions):
-        per_player = [actions] * len(shape)
-    if len(per_player) != len(shape):
-        raise ValueError(
-            f"actions must have one sequence of names per player ({len(shape)}); got {len(per_player)}"
-        )
-    for player, (names, number) in enumerate(zip(per_player, shape, strict=True)):
-        _check_names(names, f"actions[{player}]", number, "one name per action")
-    return tuple(tuple(names) for names in per_player)
-
-
-def _player_names(players: Sequence[str] | None, number: int) -> tuple[str, ...]:
-    if players is None:
-        return tuple(str(player + 1) for player in range(number))
-    _check_names(players, "players", number, "one name per player")
-    return tuple(players)
-
-
-def _default_names(number: int) -> tuple[str, ...]:
-    if number <= len(ascii_lowercase):
-        return tuple(ascii_lowercase[:number])
-    return tuple(f"a{action + 1}" for action in range(number))
-
-
-def _check_names(names: Sequence[str], argument: str, number: int, wanted: str) -> None:
-    _require_list(names, argument)
-    if len(names) != number:
-        raise ValueError(f"{argument} must hold {wanted} ({number}); got {len(names)}")
-    for k, name in enumerate(names):
-        if not isinstance(name, str):
-            raise TypeError(f"{argument}[{k}] must be a string; got {shorten(name)}")
-        if not name.strip():
-            raise ValueError(f"{argument}[{k}] must not be empty; got {name!r}")
-        if not name.isprintable():
-            raise ValueError(f"{argument}[{k}] must be printable, on one line; got {name!r}")
-        if name in names[:k]:
-            raise ValueError(f"{argument} must not repeat a name; got {name!r} twice")
-
-
-def _require_list(names: object, argument: str) -> None:
-    # A bare string is a sequence of strings too, but never what is meant here.
-    if isinstance(names, str) or not isinstance(names, Sequence):
-        raise TypeError(f"{argument} must be a list or tuple of names; got {shorten(names)}")

@@ -7,15 +7,20 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
+from resolvent.games.chances import some_of
 from resolvent.games.iterated import IteratedGame
 from resolvent.games.rational import entries, exact_array, shorten
+from resolvent.games.stochastic import StochasticGame
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 ExactPolicy: TypeAlias = tuple[tuple[Fraction, ...], ...]
-"""A row of exact probabilities, one per action, for each state."""
+"""A row of exact probabilities, one per action, for each observation of the player."""
+
+DynamicGame: TypeAlias = IteratedGame | StochasticGame
+"""A game that is played in rounds: what policies are for."""
 
 _Policy = TypeVar("_Policy")
 
@@ -25,32 +30,33 @@ _TOLERANCE = 1e-9
 
 @overload
 def check_policies(
-    game: IteratedGame, policies: Sequence[Any], exact: Literal[True]
+    game: DynamicGame, policies: Sequence[Any], exact: Literal[True]
 ) -> tuple[ExactPolicy, ...]: ...
 
 
 @overload
 def check_policies(
-    game: IteratedGame, policies: Sequence[Any], exact: Literal[False]
+    game: DynamicGame, policies: Sequence[Any], exact: Literal[False]
 ) -> tuple[NDArray[np.float64], ...]: ...
 
 
 @overload
 def check_policies(
-    game: IteratedGame, policies: Sequence[Any], exact: bool | None = None
+    game: DynamicGame, policies: Sequence[Any], exact: bool | None = None
 ) -> tuple[ExactPolicy, ...] | tuple[NDArray[np.float64], ...]: ...
 
 
 def check_policies(
-    game: IteratedGame, policies: Sequence[Any], exact: bool | None = None
+    game: DynamicGame, policies: Sequence[Any], exact: bool | None = None
 ) -> tuple[ExactPolicy, ...] | tuple[NDArray[np.float64], ...]:
     """Check a joint policy of a game.
 
     **Arguments:**
 
     - `game`: the game that is played.
-    - `policies`: one policy per player, each of shape `(S, A_i)`: `S = game.num_states` rows, in
-        the order of `game.states`, of probabilities of the player's actions. Nested sequences or
+    - `policies`: one policy per player, each of shape `game.policy_shapes[i]`: one row for each
+        observation of the player, in the order of `game.observations[i]` (a player who sees the
+        state observes `game.states`), of probabilities of the player's actions. Nested sequences or
         arrays.
     - `exact`: whether the probabilities are exact. True reads each of them as
         [`resolvent.games.exact`][] does, False converts them to float64. By default they are exact
@@ -61,8 +67,8 @@ def check_policies(
     If exact, one nested tuple of `Fraction`s per player; otherwise one float64 NumPy array per
     player.
 
-    Raises `ValueError` (or `TypeError` for what is not a number), naming the player, the state and
-    the row, for shapes that do not fit, probabilities outside [0, 1] or NaN, and rows that do not
+    Raises `ValueError` (or `TypeError` for what is not a number), naming the player, the observation
+    and the row, for shapes that do not fit, probabilities outside [0, 1] or NaN, and rows that do not
     sum to one: exactly if they are exact, within 1e-9 if they are floats.
     """
     players = entries(policies)
@@ -88,7 +94,8 @@ def own_view(game: IteratedGame, policy: _Policy, player: int) -> _Policy:
 
     **Arguments:**
 
-    - `game`: the game, of any memory and number of players.
+    - `game`: the iterated game, of any memory and number of players, in which the player observes
+        the states.
     - `policy`: anything with one row (or one number) per state along its first axis: nested
         sequences or an array, NumPy or JAX.
     - `player`: whose policy it is, from 0.
@@ -108,7 +115,7 @@ def absolute_view(game: IteratedGame, policy: _Policy, player: int) -> _Policy:
     return _reorder(game, policy, inverse)
 
 
-def require_player(game: IteratedGame, player: int) -> int:
+def require_player(game: DynamicGame, player: int) -> int:
     """Check the index of a player."""
     if isinstance(player, bool) or not isinstance(player, int):
         raise TypeError(f"player must be an integer; got {shorten(player)}")
@@ -119,7 +126,16 @@ def require_player(game: IteratedGame, player: int) -> int:
 
 def _own_order(game: IteratedGame, player: int) -> list[int]:
     """`order[k]` is the absolute state that is the `k`-th of the player's own view."""
+    if not isinstance(game, IteratedGame):
+        raise TypeError(
+            f"game must be an IteratedGame, whose states are histories; got {shorten(game)}"
+        )
     require_player(game, player)
+    if not _sees_states(game, player):
+        raise ValueError(
+            f"player {player} must observe the states to have an own view of them; it observes "
+            f"{some_of(game.observations[player])}"
+        )
 
     def key(state: int) -> tuple[int, list[tuple[int, ...]]]:
         history = game.histories[state]
@@ -151,7 +167,7 @@ def _has_floats(node: object) -> bool:
     return isinstance(node, float)
 
 
-def _check_exact(game: IteratedGame, player: int, policy: object) -> ExactPolicy:
+def _check_exact(game: DynamicGame, player: int, policy: object) -> ExactPolicy:
     name = f"policies[{player}]"
     rows: Any = exact_array(policy, name, depth=2)
     _check_shape(game, player, (len(rows), len(rows[0])))
@@ -167,14 +183,14 @@ def _check_exact(game: IteratedGame, player: int, policy: object) -> ExactPolicy
     return rows
 
 
-def _check_float(game: IteratedGame, player: int, policy: object) -> NDArray[np.float64]:
+def _check_float(game: DynamicGame, player: int, policy: object) -> NDArray[np.float64]:
     import numpy as np
 
     try:
         array = np.array(policy, dtype=np.float64)
     except (TypeError, ValueError):
         raise ValueError(
-            f"policies[{player}] must be an array of numbers of shape {_shape(game, player)}; "
+            f"policies[{player}] must be an array of numbers of shape {game.policy_shapes[player]}; "
             f"got {shorten(policy)}"
         ) from None
     _check_shape(game, player, array.shape)
@@ -189,20 +205,23 @@ def _check_float(game: IteratedGame, player: int, policy: object) -> NDArray[np.
     return array
 
 
-def _check_shape(game: IteratedGame, player: int, shape: tuple[int, ...]) -> None:
-    if shape != _shape(game, player):
+def _check_shape(game: DynamicGame, player: int, shape: tuple[int, ...]) -> None:
+    expected = game.policy_shapes[player]
+    if shape != expected:
+        rows = "states" if _sees_states(game, player) else "observations"
         raise ValueError(
-            f"policies[{player}] must have shape (states, actions) = {_shape(game, player)}; got {shape}"
+            f"policies[{player}] must have shape ({rows}, actions) = {expected}; got {shape}"
         )
 
 
-def _shape(game: IteratedGame, player: int) -> tuple[int, int]:
-    return game.num_states, game.num_actions[player]
+def _where(game: DynamicGame, player: int, row: int) -> str:
+    where = "in state" if _sees_states(game, player) else "on observing"
+    label = game.observations[player][row]
+    return f"probabilities of policies[{player}] (player {game.players[player]}) {where} {label}"
 
 
-def _where(game: IteratedGame, player: int, state: int) -> str:
-    who = game.stage.players[player]
-    return f"probabilities of policies[{player}] (player {who}) in state {game.states[state]}"
+def _sees_states(game: DynamicGame, player: int) -> bool:
+    return game.observations[player] == game.states
 
 
 def _row(row: Any) -> str:

@@ -196,6 +196,13 @@ def substitute(value: Exact, mapping: Mapping[sympy.Symbol, Exact], name: str) -
     return exact(value.xreplace(replacements), name)
 
 
+def substitute_all(nest: ExactNest, mapping: Mapping[sympy.Symbol, Exact], name: str) -> ExactNest:
+    """Replace symbols in nested tuples; errors name the entry as `name[0][1]`."""
+    if isinstance(nest, tuple):
+        return tuple(substitute_all(each, mapping, f"{name}[{k}]") for k, each in enumerate(nest))
+    return substitute(nest, mapping, name)
+
+
 def shorten(value: object) -> str:
     """The `repr` of what a user passed, cut to fit in an error message."""
     text = repr(value)

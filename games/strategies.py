@@ -1,8 +1,8 @@
 """Named strategies, as exact policies for one player of an iterated game.
 
-Each returns nested tuples of `Fraction`s of shape `(S, A_i)`, in the absolute view. The first
-action of a player is its cooperation. What was played before the last round plays no part, whatever
-the memory.
+Each returns nested tuples of `Fraction`s, one row per observation of the player (per state, in the
+absolute view, if it observes the states) and one column per action. The first action of a player is
+its cooperation. What was played before the last round plays no part, whatever the memory.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from resolvent.games.iterated import IteratedGame
-from resolvent.games.policies import ExactPolicy, require_player
-from resolvent.games.rational import exact
+from resolvent.games.policies import DynamicGame, ExactPolicy, require_player
+from resolvent.games.rational import exact, shorten
 
 
 def memory_one(
@@ -28,7 +28,8 @@ def memory_one(
 
     **Arguments:**
 
-    - `game`: a game of two players with two actions each, of memory at least one.
+    - `game`: a game of two players with two actions each, of memory at least one, in which the
+        player observes what the strategy depends on.
     - `player`: whose policy it is, 0 or 1.
     - `start`: the probability of cooperating in the first round.
     - `cc`, `cd`, `dc`, `dd`: the probability of cooperating after each outcome, **the player's own
@@ -37,21 +38,30 @@ def memory_one(
 
     **Returns:**
 
-    A tuple of rows (probability of the first action, of the second), one per state in the order of
-    `game.states`: the absolute view.
+    A tuple of rows (probability of the first action, of the second), one per observation in the
+    order of `game.observations[player]`: for a player who sees the states, the absolute view.
+
+    Raises `ValueError` if the player cannot see what the strategy depends on: with reactive
+    observation `tit_for_tat` can be played and `grim` cannot.
     """
     _require_two_by_two(game, player)
     given = {"start": start, "cc": cc, "cd": cd, "dc": dc, "dd": dd}
     numbers = {name: _probability(value, name) for name, value in given.items()}
     after = {(0, 0): "cc", (0, 1): "cd", (1, 0): "dc", (1, 1): "dd"}
-    rows: list[tuple[Fraction, ...]] = []
-    for history in game.histories:
+    outcomes: dict[str, str] = {}
+    for history, label in zip(game.histories, game.seen_as[player], strict=True):
         outcome = "start"
         if history:
             own, other = history[-1][player], history[-1][1 - player]
             outcome = after[own, other]
-        rows.append((numbers[outcome], 1 - numbers[outcome]))
-    return tuple(rows)
+        first = outcomes.setdefault(label, outcome)
+        if numbers[first] != numbers[outcome]:
+            raise ValueError(
+                f"player {player} must tell {first} from {outcome} to play so, its own action first; it observes "
+                f"{label} in both"
+            )
+    chances = (numbers[outcomes[label]] for label in game.observations[player])
+    return tuple((chance, 1 - chance) for chance in chances)
 
 
 def tit_for_tat(game: IteratedGame, player: int) -> ExactPolicy:
@@ -81,16 +91,16 @@ def grim(game: IteratedGame, player: int) -> ExactPolicy:
     return memory_one(game, player, start=1, cc=1, cd=0, dc=0, dd=0)
 
 
-def always(game: IteratedGame, player: int, action: int | str) -> ExactPolicy:
+def always(game: DynamicGame, player: int, action: int | str) -> ExactPolicy:
     """Play one action for ever.
 
     **Arguments:**
 
-    - `game`: any iterated game.
+    - `game`: any iterated or stochastic game.
     - `player`: whose policy it is, from 0.
     - `action`: the action, by index or by name.
     """
-    names = game.stage.actions[require_player(game, player)]
+    names = game.actions[require_player(game, player)]
     if isinstance(action, str):
         if action not in names:
             raise ValueError(f"action must be one of {', '.join(names)}; got {action!r}")
@@ -100,12 +110,12 @@ def always(game: IteratedGame, player: int, action: int | str) -> ExactPolicy:
     return _every_row(game, player, lambda k: Fraction(k == action))
 
 
-def uniform(game: IteratedGame, player: int) -> ExactPolicy:
+def uniform(game: DynamicGame, player: int) -> ExactPolicy:
     """Play every action with the same probability.
 
     **Arguments:**
 
-    - `game`: any iterated game.
+    - `game`: any iterated or stochastic game.
     - `player`: whose policy it is, from 0.
     """
     number = game.num_actions[require_player(game, player)]
@@ -113,13 +123,15 @@ def uniform(game: IteratedGame, player: int) -> ExactPolicy:
 
 
 def _every_row(
-    game: IteratedGame, player: int, probability: Callable[[int], Fraction]
+    game: DynamicGame, player: int, probability: Callable[[int], Fraction]
 ) -> ExactPolicy:
     row = tuple(probability(action) for action in range(game.num_actions[player]))
-    return (row,) * game.num_states
+    return (row,) * game.policy_shapes[player][0]
 
 
 def _require_two_by_two(game: IteratedGame, player: int) -> None:
+    if not isinstance(game, IteratedGame):
+        raise TypeError(f"game must be an IteratedGame; got {shorten(game)}")
     if game.num_actions != (2, 2):
         raise ValueError(
             "game must have two players with two actions each; "
