@@ -4,7 +4,11 @@ from resolvent.analytic.derivation import ClosedForm as ClosedForm
 from resolvent.analytic.derivation import closed_form as closed_form
 from resolvent.analytic.graph import Graph as Graph
 from resolvent.analytic.graph import Program as Program
+from resolvent.analytic.long_run import LongRun as LongRun
 from resolvent.analytic.polynomial import TooLargeToExpandError as TooLargeToExpandError
+from resolvent.analytic.rational_function import PoleError as PoleError
+from resolvent.analytic.rational_function import RationalFunction as RationalFunction
 from resolvent.analytic.report import ProgramReport as ProgramReport
+from resolvent.analytic.report import TooLargeToDeriveError as TooLargeToDeriveError
 from resolvent.analytic.shaping_terms import Terms as Terms
 from resolvent.analytic.shaping_terms import exact_terms as exact_terms

@@ -1,136 +1,232 @@
-"""Exact evaluation: the straight-line programs run on FLINT's rationals and power series."""
+"""Exact evaluation: rational linear systems on the chain of a joint policy, by FLINT.
+
+FLINT solves them by lifting p-adically (Dixon 1982, Numerische Mathematik 40, 137), for which rows
+are scaled to integers first; 256 states and more take fractions of a second to seconds. All of it is
+independent of the straight-line programs.
+
+Values are per round, each player's in its own discount.
+"""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from fractions import Fraction
+from math import lcm, prod
 from typing import Any
 
 import flint
 
-from resolvent.analytic.elimination import programs
-from resolvent.analytic.structure import Structure, structure_of
-from resolvent.games import IteratedGame
+from resolvent.analytic.chain import (
+    Converter,
+    Row,
+    chain_of,
+    fraction,
+    joint_rows,
+    rational,
+    successors,
+)
+from resolvent.games import DynamicGame
+
+_ZERO = flint.fmpq(0)
 
 
-def rational(value: Fraction) -> Any:
-    return flint.fmpq(value.numerator, value.denominator)
+def values(game: DynamicGame, policies: Sequence[Any]) -> tuple[Fraction, ...]:
+    """The per-round value of each player.
+
+    **Arguments:**
+
+    - `game`: any game, without symbols.
+    - `policies`: exact policies, checked: `(O_i, A_i)` `Fraction`s per player.
+
+    **Returns:** one `Fraction` per player, (1 - g_i) times its discounted sum.
+    """
+    chain = chain_of(game, policies)
+    chain = chain.restricted(chain.reachable())
+    results: list[Fraction] = [Fraction(0)] * chain.num_players
+    for discount, players in by_discount(chain.discounts):
+        right = _columns([chain.rewards[i] for i in players])
+        totals = _row(chain.initial) * solve(_dying(chain.moves, discount), right)
+        for column, player in enumerate(players):
+            results[player] = fraction((1 - discount) * totals[0, column])
+    return tuple(results)
 
 
-def fraction(value: Any) -> Fraction:
-    return Fraction(int(value.p), int(value.q))
+def occupancy(game: DynamicGame, policies: Sequence[Any], player: int = 0) -> tuple[Fraction, ...]:
+    """The discounted share of rounds that are played from each state, `(S,)`; sums to one.
 
-
-def payoff_rows(game: IteratedGame) -> tuple[tuple[Fraction, ...], ...]:
-    """Payoffs of each player over the joint actions, row-major."""
-    columns = [game.stage.payoff(joint) for joint in game.stage.joint_actions]
-    return tuple(zip(*columns, strict=True))
-
-
-def discount_pair(game: IteratedGame) -> tuple[Fraction, Fraction]:
-    """(g, 1 - g)."""
-    g = game.discount
-    if not isinstance(g, Fraction):
-        raise ValueError(f"discount: expected a number, got {g}; substitute its symbols first")
-    return g, 1 - g
-
-
-def _flat(policies: Sequence[Sequence[Sequence[Fraction]]]) -> list[Any]:
-    return [rational(entry) for policy in policies for row in policy for entry in row]
-
-
-def values(game: IteratedGame, policies: Sequence[Any]) -> tuple[Fraction, ...]:
-    """Per-round value of each player, exactly."""
-    program = programs(structure_of(game)).values
-    payoffs = [rational(entry) for row in payoff_rows(game) for entry in row]
-    pair = [rational(number) for number in discount_pair(game)]
-    results = program.run([*_flat(policies), *pair, *payoffs], constant=rational)
-    return tuple(map(fraction, results))
-
-
-def taylor(
-    game: IteratedGame, policies: Sequence[Any], direction: Sequence[Any], order: int
-) -> tuple[tuple[Fraction, ...], ...]:
-    """Coefficients of t^0 ... t^order of each player's per-round value at policies + t direction."""
-    program = programs(structure_of(game)).values
-    with _series_precision(order + 1):
-
-        def series(*coefficients: Any) -> Any:
-            return flint.fmpq_series(list(coefficients), prec=order + 1)
-
-        moving = [series(p, u) for p, u in zip(_flat(policies), _flat(direction), strict=True)]
-        fixed = [*discount_pair(game), *(entry for row in payoff_rows(game) for entry in row)]
-        inputs = [*moving, *(series(rational(number)) for number in fixed)]
-        results = program.run(inputs, constant=lambda c: series(rational(c)))
-        return tuple(tuple(fraction(own[k]) for k in range(order + 1)) for own in results)
-
-
-@contextmanager
-def _series_precision(terms: int) -> Iterator[None]:
-    """FLINT cuts power series at a precision of its global context."""
-    before = flint.ctx.cap
-    flint.ctx.cap = terms
-    try:
-        yield
-    finally:
-        flint.ctx.cap = before
-
-
-def _chain(structure: Structure, policies: Sequence[Any]) -> dict[tuple[int, int], Any]:
-    entries = programs(structure).transitions.run(_flat(policies), constant=rational)
-    return dict(zip(structure.edges, entries, strict=True))
-
-
-def _factor(game: IteratedGame, chain: dict[tuple[int, int], Any]) -> list[Any]:
-    inner = [p for (s, _), p in chain.items() if s != 0]
-    pair = [rational(number) for number in discount_pair(game)]
-    return programs(structure_of(game)).factor.run([*inner, *pair], constant=rational)
-
-
-def _entered(game: IteratedGame, chain: dict[tuple[int, int], Any], factor: list[Any]) -> list[Any]:
-    """Discounted share of rounds after which each later state is entered."""
-    structure = structure_of(game)
-    delta = rational(discount_pair(game)[1])
-    source = [delta * p for p in _start(structure, chain)]
-    return programs(structure).left.run([*factor, *source], constant=rational)
-
-
-def _start(structure: Structure, chain: dict[tuple[int, int], Any]) -> list[Any]:
-    return [chain.get((0, s), flint.fmpq(0)) for s in range(1, structure.num_states)]
-
-
-def occupancy(game: IteratedGame, policies: Sequence[Any]) -> tuple[Fraction, ...]:
-    """Discounted share of rounds played from each state, the start included."""
-    g, delta = (rational(number) for number in discount_pair(game))
-    chain = _chain(structure_of(game), policies)
-    entered = _entered(game, chain, _factor(game, chain))
-    return tuple(map(fraction, [delta, *(g * d for d in entered)]))
+    **Arguments:** those of [`resolvent.analytic.exact.values`][], and the `player` whose discount it
+    is.
+    """
+    chain = chain_of(game, policies)
+    states = chain.reachable()
+    inner = chain.restricted(states)
+    discount = inner.discounts[player]
+    source = [(1 - discount) * p for p in inner.initial]
+    shares = [Fraction(0)] * chain.num_states
+    for state, share in zip(states, solve_left(_dying(inner.moves, discount), source), strict=True):
+        shares[state] = fraction(share)
+    return tuple(shares)
 
 
 def q_values(
-    game: IteratedGame, policies: Sequence[Any], player: int
+    game: DynamicGame, policies: Sequence[Any], player: int
 ) -> tuple[tuple[Fraction, ...], ...]:
-    """Per-round value of each own action in each state, all playing `policies` afterwards: the value
-    of all plus 1 - g times the relative value of the next state (see `program_kernel`)."""
-    structure = structure_of(game)
-    delta = rational(discount_pair(game)[1])
-    chain = _chain(structure, policies)
-    factor = _factor(game, chain)
-    payoffs = [rational(entry) for entry in payoff_rows(game)[player]]
-    reward = [payoffs[outcome] for outcome in structure.outcomes]
-    value = sum(map(operator.mul, _entered(game, chain, factor), reward), flint.fmpq(0))
-    gaps = programs(structure).right.run([*factor, *(r - value for r in reward)], constant=rational)
-    mean = sum(map(operator.mul, _start(structure, chain), gaps), flint.fmpq(0))
+    """What each own action is worth to a player in each state when all play `policies` afterwards.
+
+    **Arguments:** those of [`resolvent.analytic.exact.values`][], and the `player`.
+
+    **Returns:** `(S, A_player)`, per round. The row is of the state, not of what the player sees of
+    it: it says what the action would be worth if the player were there, which is what a test of
+    subgame perfection asks. The action is the intended one; the player's hand may tremble too.
+    """
+    chain = chain_of(game, policies)
+    size, count = chain.num_states, game.num_actions[player]
+    discount = chain.discounts[player]
+    dying = _dying(chain.moves, discount)
+    worth = solve(dying, flint.fmpq_mat(size, 1, list(chain.rewards[player])))
+    # The chain and the payoffs after each realised own action; row s count + a.
+    convert, tremble = Converter(rational), game.trembles[player]
+    stride = prod(game.num_actions[player + 1 :])
+    moves: list[Row] = []
+    rewards = [_ZERO] * (size * count)
+    for state, joint in enumerate(joint_rows(game, policies, convert, apart=player)):
+        pays = convert.row(game.rewards[player][state])
+        for action in range(count):
+            own = [(k, p) for k, p in joint if k // stride % count == action]
+            moves.append(successors(game.branches[state], own, convert))
+            rewards[state * count + action] = sum((p * pays[k] for k, p in own), _ZERO)
+    ahead = _matrix(moves, size) * worth
     table = []
-    for state, targets in enumerate(structure.successors):
-        row = [value] * structure.num_actions[player]
-        for joint, target in zip(structure.joint_actions, targets, strict=True):
-            weight = delta
-            for other, action in enumerate(joint):
-                if other != player:
-                    weight *= rational(policies[other][state][action])
-            row[joint[player]] += weight * (gaps[target - 1] - mean)
-        table.append(tuple(map(fraction, row)))
+    for state in range(size):
+        cells = range(state * count, (state + 1) * count)
+        row = [rewards[cell] + discount * ahead[cell, 0] for cell in cells]
+        if tremble is not None:
+            row = [
+                sum((convert(p) * q for p, q in zip(hand, row, strict=True)), _ZERO)
+                for hand in tremble
+            ]
+        table.append(tuple(fraction((1 - discount) * q) for q in row))
     return tuple(table)
+
+
+def taylor(
+    game: DynamicGame, policies: Sequence[Any], direction: Sequence[Any], order: int
+) -> tuple[tuple[Fraction, ...], ...]:
+    """Taylor coefficients of the per-round values along `policies + t direction`.
+
+    **Arguments:** those of [`resolvent.analytic.exact.values`][]; a `direction` of the same shape whose
+    rows sum to zero; the highest `order`.
+
+    **Returns:** per player the coefficients of t^0, ..., t^order.
+
+    P(t) and r(t) are polynomials, so that W(t) = r(t) + g P(t) W(t) gives the coefficients of W one
+    after the other, each by a system with the one matrix I - g P(0).
+    """
+    lines = [
+        [
+            [flint.fmpq_poly([rational(p), rational(u)]) for p, u in zip(row, move, strict=True)]
+            for row, move in zip(own, moves, strict=True)
+        ]
+        for own, moves in zip(policies, direction, strict=True)
+    ]
+    chain = chain_of(game, lines, lambda value: flint.fmpq_poly([rational(value)]))
+    chain = chain.restricted(chain.reachable())
+    moves = [_coefficient(chain.moves, m) for m in range(game.num_players + 1)]
+    steps = [_matrix(own, chain.num_states) for own in moves]
+    initial = _row([p[0] for p in chain.initial])
+    results: list[tuple[Fraction, ...]] = [()] * chain.num_players
+    for discount, players in by_discount([g[0] for g in chain.discounts]):
+        dying = _dying(moves[0], discount)
+        worth: list[Any] = []
+        for m in range(order + 1):
+            right = _columns([[p[m] for p in chain.rewards[i]] for i in players])
+            for k in range(1, min(m, game.num_players) + 1):
+                right += discount * (steps[k] * worth[m - k])
+            worth.append(solve(dying, right))
+        totals = [initial * own for own in worth]
+        for column, player in enumerate(players):
+            results[player] = tuple(fraction((1 - discount) * total[0, column]) for total in totals)
+    return tuple(results)
+
+
+def _coefficient(moves: Sequence[Row], power: int) -> list[Row]:
+    """The coefficient of t^power in rows of polynomials."""
+    rows = [{t: p[power] for t, p in row.items()} for row in moves]
+    return [{t: p for t, p in row.items() if p != 0} for row in rows]
+
+
+def by_discount(discounts: Sequence[Any]) -> list[tuple[Any, list[int]]]:
+    """The players in groups of one discount each."""
+    groups: list[tuple[Any, list[int]]] = []
+    for player, discount in enumerate(discounts):
+        for known, players in groups:
+            if known == discount:
+                players.append(player)
+                break
+        else:
+            groups.append((discount, [player]))
+    return groups
+
+
+def _dying(moves: Sequence[Row], discount: Any) -> list[Row]:
+    """I - g P, by rows."""
+    return difference([{t: discount * p for t, p in row.items()} for row in moves])
+
+
+def difference(moves: Sequence[Row]) -> list[Row]:
+    """I - P, by rows."""
+    rows = []
+    for state, row in enumerate(moves):
+        negated = {t: -p for t, p in row.items()}
+        negated[state] = 1 + negated.get(state, _ZERO)
+        rows.append(negated)
+    return rows
+
+
+def solve(matrix: Sequence[Row], right: Any) -> Any:
+    """X with M X = B, for rational M by rows and an `fmpq_mat` B.
+
+    FLINT clears the denominators of a row of M and B together: those of B, which may be huge, are
+    taken out first.
+    """
+    numerators, denominator = right.numer_denom()
+    dense = _matrix(matrix, len(matrix))
+    return dense.solve(flint.fmpq_mat(numerators), algorithm="dixon") / denominator
+
+
+def solve_right(matrix: Sequence[Row], right: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """The same with B as a list of rows, none of them or more."""
+    if not right or not right[0]:
+        return [[] for _ in right]
+    return solve(matrix, flint.fmpq_mat([list(row) for row in right])).tolist()
+
+
+def solve_left(matrix: Sequence[Row], left: Sequence[Any]) -> list[Any]:
+    """y with y' M = c'. With rows of M scaled to integers the transpose has small ones too."""
+    if not matrix:
+        return []
+    scales = [flint.fmpq(lcm(*(int(p.q) for p in row.values()))) for row in matrix]
+    scaled = [
+        {t: scale * p for t, p in row.items()} for scale, row in zip(scales, matrix, strict=True)
+    ]
+    numerators, denominator = _row(left).transpose().numer_denom()
+    transposed = _matrix(scaled, len(matrix)).transpose()
+    solution = transposed.solve(flint.fmpq_mat(numerators), algorithm="dixon") / denominator
+    return [scale * row[0] for scale, row in zip(scales, solution.tolist(), strict=True)]
+
+
+def _matrix(rows: Sequence[Row], columns: int) -> Any:
+    """Sparse rows as an `fmpq_mat`."""
+    entries = [_ZERO] * (len(rows) * columns)
+    for s, row in enumerate(rows):
+        for t, p in row.items():
+            entries[s * columns + t] = p
+    return flint.fmpq_mat(len(rows), columns, entries)
+
+
+def _row(entries: Sequence[Any]) -> Any:
+    return flint.fmpq_mat(1, len(entries), list(entries))
+
+
+def _columns(columns: Sequence[Sequence[Any]]) -> Any:
+    return flint.fmpq_mat([list(column) for column in columns]).transpose()

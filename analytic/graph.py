@@ -172,3 +172,9 @@ class Node:
 
     def __truediv__(self, other: Node) -> Node:
         return self.graph.combine("/", self, other)
+
+    def __pow__(self, power: int) -> Node:
+        result = self.graph.constant(1)
+        for _ in range(power):
+            result = result * self
+        return result

@@ -18,23 +18,35 @@ from resolvent.analytic.structure import Structure
 
 
 class Kernel(NamedTuple):
-    """What a compiled function is determined by: everything else is a number fed to it."""
+    """What a compiled function is determined by: everything else is a number fed to it.
+
+    `patient` is the limit g -> 1.
+    """
 
     structure: Structure
     parameterisation: Parameterisation
+    patient: bool = False
 
 
-class Payments(NamedTuple):
-    """What a game pays: `payoffs` `(players, joint actions)`, an array or (for the program kernel)
-    tuples of scalars; the discount g, and delta = 1 - g.
+class Numbers(NamedTuple):
+    """The numbers of a game, see [`resolvent.analytic.structure.Figures`][]: arrays or (payoffs, for
+    the program kernel) tuples of scalars.
 
-    delta is a number of its own, since 1 - g in floating point has lost the digits that matter as
-    the discount approaches one.
+    - `payoffs`: `(players, joint actions)` received on entering, or `(players, states * joint actions)`
+        received for acting.
+    - `g`, `delta`: `(groups,)`, discounts and 1 - g: a number of its own, since 1 - g in floating point
+        has lost the digits that matter as the discount approaches one.
+    - `transitions`, `initial`: the probabilities of branches, and of beginning in each state.
+    - `readings`, `trembles`: per player.
     """
 
     payoffs: Any
     g: Array
     delta: Array
+    transitions: Array
+    initial: Array
+    readings: tuple[Array, ...]
+    trembles: tuple[Array, ...]
 
 
 Tree = Any

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import sympy
 
-from resolvent.analytic.elimination import transition_row
+from resolvent.analytic.elimination import behaviours, reward_vector, transition_row
+from resolvent.analytic.structure import convert, figures_of
 from resolvent.analytic.symbols import as_sympy
 
 if TYPE_CHECKING:
@@ -15,23 +16,32 @@ if TYPE_CHECKING:
 
 def closed_form_latex(form: ClosedForm, expanded: bool) -> str:
     """The formula with p0, P and the payoffs written out; see `ClosedForm.latex`."""
-    structure, symbols = form.structure, form.policy_symbols
-    later = range(1, structure.num_states)
-    rows = [transition_row(structure, symbols, s) for s in range(structure.num_states)]
-    start = sympy.Matrix([[rows[0].get(t, sympy.Integer(0)) for t in later]])
-    moves = sympy.Matrix([[rows[s].get(t, sympy.Integer(0)) for t in later] for s in later])
-    g = sympy.latex(as_sympy(form.game.discount), fold_short_frac=True)
-    scale = rf"\left(1 - {g}\right) " if form.normalise == "average" else ""
-    lines = [
-        rf"V_i &= {scale}p_0^\top \left(I - {g}\, P\right)^{{-1}} r_i \\",
-        rf"p_0^\top &= {sympy.latex(start)} \\",
-        rf"P &= {sympy.latex(moves)} \\",
+    structure = form.structure
+    figures = convert(figures_of(form.game), as_sympy)
+    acting = behaviours(structure, form.policy_symbols, figures)
+    states = range(structure.first, structure.num_states)
+    zero = sympy.Integer(0)
+    rows = [
+        transition_row(structure, acting, s, figures.transitions)
+        for s in range(structure.num_states)
     ]
+    first = [rows[0].get(t, zero) for t in states] if structure.first else list(figures.initial)
+    moves = sympy.Matrix([[rows[s].get(t, zero) for t in states] for s in states])
+    groups = len(figures.discounts)
+    lines = []
+    for group, discount in enumerate(figures.discounts):
+        members = ", ".join(str(i + 1) for i, own in enumerate(structure.groups) if own == group)
+        player = "i" if groups == 1 else f"{{{members}}}"
+        g = sympy.latex(discount, fold_short_frac=True)
+        scale = rf"\left(1 - {g}\right) " if form.normalise == "average" else ""
+        lines.append(
+            rf"V_{player} &= {scale}p_0^\top \left(I - {g}\, P\right)^{{-1}} r_{player} \\"
+        )
+    lines.append(rf"p_0^\top &= {sympy.latex(sympy.Matrix([first]))} \\")
+    lines.append(rf"P &= {sympy.latex(moves)} \\")
     for player in range(structure.num_players):
-        payoffs = [
-            form.game.stage.payoff(structure.joint_actions[o])[player] for o in structure.outcomes
-        ]
-        row = sympy.latex(sympy.Matrix([payoffs]), fold_short_frac=True)
+        rewards = reward_vector(structure, acting, figures.payoffs[player])
+        row = sympy.latex(sympy.Matrix([rewards]), fold_short_frac=True)
         lines.append(rf"r_{{{player + 1}}}^\top &= {row} \\")
     if expanded:
         for player in range(structure.num_players):

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import sympy
 
-from resolvent.games import Exact, IteratedGame
+from resolvent.games import DynamicGame, Exact
 
 PolicySymbols = tuple[tuple[tuple[sympy.Expr, ...], ...], ...]
 
@@ -19,26 +19,28 @@ def _letter(player: int) -> str:
     return _LETTERS[player] if player < len(_LETTERS) else f"p^{{({player + 1})}}"
 
 
-@lru_cache
-def policy_symbols(game: IteratedGame) -> PolicySymbols:
-    """`policy_symbols(game)[i][s][a]`: the probability of action `a` in state `s`.
+@lru_cache(maxsize=64)
+def policy_symbols(game: DynamicGame) -> PolicySymbols:
+    """`policy_symbols(game)[i][o][a]`: the probability of action `a` when player i observes `o`.
 
     A symbol for every action but the last, whose probability is one minus the others. With two
-    actions the symbol of state CD is p_{CD}, of the start p_0; with more, the action is written on
+    actions the symbol of observation CD is p_{CD}, of the start p_0; with more, the action is written on
     top: p_{RP}^{S}.
     """
-    names = [state if state != "start" else "0" for state in game.states]
 
-    def symbol(player: int, state: str, action: str) -> sympy.Symbol:
-        index = state if state == "0" else f"{{{state}}}"
+    def symbol(player: int, label: str, action: str) -> sympy.Symbol:
+        index = "0" if label == "start" else f"{{{label}}}"
         power = f"^{{{action}}}" if game.num_actions[player] > 2 else ""
         return sympy.Symbol(f"{_letter(player)}_{index}{power}")
 
-    def row(player: int, state: str) -> tuple[sympy.Expr, ...]:
-        free = [symbol(player, state, action) for action in game.stage.actions[player][:-1]]
+    def row(player: int, label: str) -> tuple[sympy.Expr, ...]:
+        free = [symbol(player, label, action) for action in game.actions[player][:-1]]
         return *free, 1 - sum(free, sympy.Integer(0))
 
-    return tuple(tuple(row(player, state) for state in names) for player in range(game.num_players))
+    return tuple(
+        tuple(row(player, label) for label in labels)
+        for player, labels in enumerate(game.observations)
+    )
 
 
 def as_sympy(number: Exact) -> sympy.Expr:

@@ -16,16 +16,16 @@ from typing import Any, Literal, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float
 
 from resolvent.analytic import program_kernel, tensor_kernel
-from resolvent.analytic.exact import discount_pair, payoff_rows
-from resolvent.analytic.kernel import Kernel, Payments
+from resolvent.analytic.kernel import Kernel, Numbers
 from resolvent.analytic.parameters import Parameterisation, logits_of
 from resolvent.analytic.report import Backend
-from resolvent.analytic.structure import Structure, structure_of
-from resolvent.games import IteratedGame
+from resolvent.analytic.structure import Structure, anatomy, complements
+from resolvent.games import DynamicGame
 
 Normalise = Literal["average", "sum"]
 Tree = Any
@@ -173,7 +173,7 @@ class _Aside(NamedTuple):
     """Carries the game along without making it part of what compilation is keyed by: games of one
     structure share one compiled program."""
 
-    game: IteratedGame
+    game: DynamicGame
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Aside)
@@ -189,20 +189,21 @@ _KERNELS: dict[Backend, ModuleType] = {"program": program_kernel, "tensor": tens
 
 
 class CompiledValue(ValueFunction):
-    """The compiled closed form of an iterated game.
+    """The compiled closed form of a game.
 
-    Payoffs and discount are leaves: one may `vmap` over them or differentiate by them, and games of
-    the same shape share one compiled program.
+    Its numbers (payoffs, discounts, probabilities) are leaves: one may `vmap` over them or differentiate
+    by them, and games of the same shape share one compiled program.
     """
 
-    payments: Payments
+    numbers: Numbers
     kernel: Kernel = eqx.field(static=True)
     backend: Backend = eqx.field(static=True)
     normalise: Normalise = eqx.field(static=True)
     _aside: _Aside = eqx.field(static=True)
+    _checked: bool = eqx.field(static=True, default=True)
 
     @property
-    def game(self) -> IteratedGame:
+    def game(self) -> DynamicGame:
         """The game this was compiled from (not to be read inside compiled code)."""
         return self._aside.game
 
@@ -220,10 +221,16 @@ class CompiledValue(ValueFunction):
 
     def __repr__(self) -> str:
         scale = "per-round average" if self.normalise == "average" else "discounted sum"
+        discount = "limit of discount 1" if self.patient else f"discount {self.game.discount}"
         return (
-            f"ValueFunction({self.name}, discount {self.game.discount}, {scale}, "
+            f"ValueFunction({self.name}, {discount}, {scale}, "
             f"{self.kernel.parameterisation} of shapes {self.shapes}, {self.backend} backend)"
         )
+
+    @property
+    def patient(self) -> bool:
+        """Whether these are the average payoffs of the limit g -> 1."""
+        return self.kernel.patient
 
     def unstack(self, params: Tree) -> Tree:
         """Arrays -> the program kernel's tuples of scalars (the tensor kernel keeps arrays)."""
@@ -249,60 +256,77 @@ class CompiledValue(ValueFunction):
 
         XLA moves what does not change out of a loop before it merges duplicates: several uses of one
         slice would come back into the loop as different numbers, and all that is computed from them
-        would be computed as often.
+        would be computed as often. What is not finite is not an error here: loops report it run by run.
         """
-        payments = self._units(self.payments)
+        numbers = self._units(self.numbers)
         if self.backend == "program":
-            payments = payments._replace(payoffs=tuple(map(tuple, payments.payoffs)))
-        return dataclasses.replace(self, payments=payments, normalise="average")
+            numbers = numbers._replace(payoffs=tuple(map(tuple, numbers.payoffs)))
+        return dataclasses.replace(self, numbers=numbers, normalise="average", _checked=False)
 
-    def _units(self, payments: Payments) -> Payments:
+    def _units(self, numbers: Numbers) -> Numbers:
         """Values are linear in payoffs: those of discounted sums come from scaled ones."""
         if self.normalise == "average":
-            return payments
-        return payments._replace(payoffs=payments.payoffs / payments.delta)
+            return numbers
+        delta = numbers.delta[np.array(self.structure.groups)]
+        return numbers._replace(payoffs=numbers.payoffs / delta[:, None])
 
-    def _open(self, params: Tree) -> tuple[ModuleType, Tree, Payments, Callable[[Tree], Tree]]:
-        """The kernel, its form of the parameters, the payments in their precision and the units of
+    def _open(self, params: Tree) -> tuple[ModuleType, Tree, Numbers, Callable[[Tree], Tree]]:
+        """The kernel, its form of the parameters, the numbers in their precision and the units of
         `normalise`, and how to return a block in the form of `params`."""
         unstacked = isinstance(params, tuple) and isinstance(params[0], tuple)
         rows = params if unstacked else self.unstack(params)
         dtype = jax.tree.leaves(rows)[0].dtype
-        payments = self._units(jax.tree.map(lambda leaf: leaf.astype(dtype), self.payments))
+        numbers = self._units(jax.tree.map(lambda leaf: leaf.astype(dtype), self.numbers))
         back = (lambda block: block) if unstacked else self._stack_one
-        return _KERNELS[self.backend], rows, payments, back
+        return _KERNELS[self.backend], rows, numbers, back
 
     @eqx.filter_jit
     def __call__(self, params: Tree) -> Float[Array, " players"]:
-        kernel, rows, payments, _ = self._open(params)
-        factor = kernel.prepare(self.kernel, rows, payments)
-        return jnp.stack(kernel.values(self.kernel, rows, factor, payments))
+        kernel, rows, numbers, _ = self._open(params)
+        factors = kernel.prepare(self.kernel, rows, numbers)
+        return self._settled(jnp.stack(kernel.values(self.kernel, rows, factors, numbers)))
+
+    def _settled(self, result: Tree) -> Tree:
+        """`result`, or in the limit of discount 1 an error where there is none: where a policy never
+        leads from one set of states to another, a pivot is zero."""
+        if not (self.patient and self._checked):
+            return result
+        leaves = jax.tree.leaves(result)
+        undefined = jnp.stack([~jnp.isfinite(leaf).all() for leaf in leaves]).any()
+        return eqx.error_if(
+            result,
+            undefined,
+            "average payoffs: under these policies play may end up in several separate sets of states, "
+            "so that the limit of discount 1 depends on where it begins and has no derivative; use "
+            "ClosedForm.average(policies) for its value",
+        )
 
     @eqx.filter_jit
     def jacobian(self, params: Tree) -> tuple[tuple[Tree, ...], ...]:
-        kernel, rows, payments, back = self._open(params)
-        factor = kernel.prepare(self.kernel, rows, payments)
+        kernel, rows, numbers, back = self._open(params)
+        factors = kernel.prepare(self.kernel, rows, numbers)
 
         def block(i: int, j: int) -> Tree:
-            return back(kernel.gradient(self.kernel, rows, factor, payments, i, j))
+            return back(kernel.gradient(self.kernel, rows, factors, numbers, i, j))
 
         players = range(self.num_players)
-        return tuple(tuple(block(i, j) for j in players) for i in players)
+        return self._settled(tuple(tuple(block(i, j) for j in players) for i in players))
 
     def cross(self, params: Tree, i: int, j: int, k: int, u: Tree) -> Tree:
-        kernel, rows, payments, back = self._open(params)
+        kernel, rows, numbers, back = self._open(params)
         direction = u if isinstance(u, tuple) else self._unstack_one(jnp.asarray(u), k)
-        factor = kernel.prepare(self.kernel, rows, payments)
-        return back(kernel.cross(self.kernel, rows, factor, payments, i, j, k, direction))
+        factors = kernel.prepare(self.kernel, rows, numbers)
+        return back(kernel.cross(self.kernel, rows, factors, numbers, i, j, k, direction))
 
     def policies(self, params: Tree) -> tuple[Array, ...]:
-        """Action probabilities, `(S, A_i)` per player, rows in the order of `game.states`."""
+        """Action probabilities, `(O_i, A_i)` per player, rows in the order of
+        `game.observations[i]` (`game.states`, where a player sees everything)."""
         arrays = self.stack(params) if isinstance(params[0], tuple) else params
         arrays = check_parameters(arrays, self.shapes)
         return tensor_kernel.policies_of(self.kernel, arrays)
 
     def parameters(self, policies: Sequence[Any]) -> tuple[Array, ...]:
-        """The parameters of given policies, one `(S, A_i)` array per player: the inverse of
+        """The parameters of given policies, one `(O_i, A_i)` array per player: the inverse of
         `policies`. Logits of deterministic rows are infinite."""
         full = tuple((rows, columns + 1) for rows, columns in self.shapes)
         arrays = check_parameters(policies, full)
@@ -312,16 +336,31 @@ class CompiledValue(ValueFunction):
 
 
 def compile_values(
-    game: IteratedGame, parameterisation: Parameterisation, backend: Backend, normalise: Normalise
+    game: DynamicGame,
+    parameterisation: Parameterisation,
+    backend: Backend,
+    normalise: Normalise,
+    patient: bool = False,
 ) -> CompiledValue:
     """See `ClosedForm.compile`. Every number is rounded once, from its exact value."""
     require_x64()
-    payoffs = [[float(entry) for entry in row] for row in payoff_rows(game)]
-    g, delta = (jnp.asarray(float(number)) for number in discount_pair(game))
-    return CompiledValue(
-        Payments(jnp.asarray(payoffs), g, delta),
-        Kernel(structure_of(game), parameterisation),
-        backend,
-        normalise,
-        _Aside(game),
+    structure, figures = anatomy(game)
+    discounts, deltas = figures.discounts, complements(figures)
+    if patient:
+        structure = dataclasses.replace(structure, groups=(0,) * structure.num_players)
+        discounts, deltas = (1,), (0,)
+    numbers = Numbers(
+        _rounded(figures.payoffs),
+        _rounded(discounts),
+        _rounded(deltas),
+        _rounded(figures.transitions),
+        _rounded(figures.initial),
+        tuple(map(_rounded, figures.readings)),
+        tuple(map(_rounded, figures.trembles)),
     )
+    kernel = Kernel(structure, parameterisation, patient)
+    return CompiledValue(numbers, kernel, backend, normalise, _Aside(game))
+
+
+def _rounded(exact: Any) -> Array:
+    return jnp.asarray(np.array(exact, dtype=np.float64))

@@ -7,16 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from math import log
 
 from resolvent.games.rational import entries, shorten
 
 Round = tuple[int, ...]
 History = tuple[Round, ...]
 
+MAX_HISTORIES = 2_000_000
+
 
 def all_histories(rounds: Sequence[Round], memory: int, with_start: bool) -> tuple[History, ...]:
     """Histories of up to `memory` rounds, shorter ones first; only those of full length if play has
-    no start."""
+    no start. Raises `ValueError` for more than a machine can hold."""
+    if memory * log(max(2, len(rounds))) > log(MAX_HISTORIES):
+        raise ValueError(
+            f"memory must leave at most {MAX_HISTORIES:,} histories; got {memory} with {len(rounds)} "
+            "joint actions"
+        )
     shortest = 0 if with_start else memory
     return tuple(
         history

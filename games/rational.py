@@ -7,6 +7,7 @@ play. SymPy is never imported here: whoever passes a symbol has imported it alre
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -22,6 +23,9 @@ Exact: TypeAlias = "Fraction | sympy.Expr"
 
 ExactNest: TypeAlias = "Fraction | sympy.Expr | tuple[ExactNest, ...]"
 """Exact numbers in nested tuples of equal lengths."""
+
+
+_LONGEST_EXPONENT = 4
 
 
 def exact(value: object, name: str = "value") -> Exact:
@@ -210,6 +214,7 @@ def shorten(value: object) -> str:
 
 
 def _from_text(text: str, name: str) -> Fraction:
+    _check_exponent(text, name)
     try:
         return Fraction(text)
     except (ValueError, ZeroDivisionError):
@@ -221,7 +226,17 @@ def _from_text(text: str, name: str) -> Fraction:
 def _from_real(finite: bool, text: str, name: str) -> Fraction:
     if not finite:
         raise ValueError(f"{name} must be finite; got {text}")
+    _check_exponent(text, name)
     return Fraction(text)
+
+
+def _check_exponent(text: str, name: str) -> None:
+    """Refuse what a few characters in a file could stand for: a number of a billion digits."""
+    exponent = re.search(r"[eE][+-]?_*([0-9_]+)\s*$", text)
+    if exponent is not None and len(exponent[1]) > _LONGEST_EXPONENT:
+        raise ValueError(
+            f"{name} must have an exponent of at most {_LONGEST_EXPONENT} digits; got {shorten(text)}"
+        )
 
 
 def _from_sympy(value: Any, name: str) -> Exact:

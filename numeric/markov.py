@@ -17,24 +17,22 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 from jaxtyping import Float, Int
 
 from resolvent.analytic import tensor_kernel
-from resolvent.analytic.kernel import Payments
+from resolvent.analytic.kernel import Numbers
 from resolvent.analytic.value_function import CompiledValue, check_parameters
 
 Tree = Any
 
 
 class _Solved(NamedTuple):
-    """The chain of a joint policy, eliminated."""
+    """The chain of a joint policy, eliminated for each discount."""
 
-    policies: tuple[Array, ...]
-    joint: Array
-    factor: tensor_kernel.Factor
-    payments: Payments
+    solved: tensor_kernel.Solved
+    factors: tuple[tensor_kernel.Factor, ...]
+    numbers: Numbers
 
 
 def _solve(values: CompiledValue, params: Tree) -> _Solved:
@@ -49,73 +47,99 @@ def _solve(values: CompiledValue, params: Tree) -> _Solved:
 
 
 def _solve_policies(values: CompiledValue, policies: tuple[Array, ...]) -> _Solved:
-    payments = jax.tree.map(lambda leaf: leaf.astype(policies[0].dtype), values.payments)
-    joint = tensor_kernel.joint_policy(policies)
-    factor = tensor_kernel.factor_of(values.structure, joint, payments.g, payments.delta)
-    return _Solved(policies, joint, factor, payments)
+    numbers = jax.tree.map(lambda leaf: leaf.astype(policies[0].dtype), values.numbers)
+    solved = tensor_kernel.chains_of(values.structure, policies, numbers)
+    factors = tuple(tensor_kernel.factor_of(values.kernel, chain) for chain in solved.chains)
+    return _Solved(solved, factors, numbers)
 
 
-def _relative(values: CompiledValue, solved: _Solved, player: int) -> tuple[Array, Array]:
-    """Relative values of the later states, and the per-round value."""
-    reward = solved.payments.payoffs[player][np.array(values.structure.outcomes)]
-    return tensor_kernel.relative_values(
-        values.structure,
-        solved.joint,
-        solved.payments.g,
-        solved.payments.delta,
-        solved.factor,
-        reward,
-    )
+def _relative(values: CompiledValue, at: _Solved, player: int) -> tuple[Array, Array]:
+    """Relative values of the states of the chain, and the per-round value."""
+    return tensor_kernel.worth_of(values.structure, at.solved, at.factors, at.numbers, player)
+
+
+def _gains(values: CompiledValue, at: _Solved, player: int) -> tuple[Array, Array]:
+    """What follows each action that `player` means to take, relative to the value, in the discounted
+    sum `(S, A)`; and the per-round value."""
+    structure = values.structure
+    x, value = _relative(values, at, player)
+    chain = at.solved.chains[structure.groups[player]]
+    payoffs = at.numbers.payoffs[player]
+    table = tensor_kernel.action_values(structure, at.solved.acting, chain, payoffs, x, player)
+    table = tensor_kernel.intended(structure, at.numbers, table, player)
+    # With payoffs for acting, the table holds the payoff itself, of which x has taken the value off.
+    return (table - value if structure.outcomes is None else table), value
+
+
+def _delta(values: CompiledValue, at: _Solved, player: int) -> Array:
+    return at.numbers.delta[values.structure.groups[player]]
 
 
 def _check_player(values: CompiledValue, player: int) -> None:
-    if not isinstance(player, int) or not 0 <= player < values.num_players:
+    if (
+        isinstance(player, bool)
+        or not isinstance(player, int)
+        or not 0 <= player < values.num_players
+    ):
         raise ValueError(
             f"player: expected an index from 0 to {values.num_players - 1}, got {player!r}"
         )
 
 
+def _require_discount(values: CompiledValue, what: str) -> None:
+    if values.patient:
+        raise ValueError(
+            f"values: expected a discounted game for {what}, got the limit of discount 1, in which no "
+            "single action changes an average; advantages are there"
+        )
+
+
 @eqx.filter_jit
-def occupancy(values: CompiledValue, params: Tree) -> Float[Array, " states"]:
+def occupancy(values: CompiledValue, params: Tree, player: int = 0) -> Float[Array, " states"]:
     """Discounted share of rounds played from each state.
 
     **Arguments:**
 
     - `values`: a compiled closed form.
     - `params`: one array per player, as `values` takes them.
+    - `player`: whose discount it is, where they differ.
 
     **Returns:** `(S,)`, in the order of `game.states`, the start (whose share is 1 - g) included; sums
     to one. It does not depend on `values.normalise`.
     """
-    solved = _solve(values, params)
-    g, delta = solved.payments.g, solved.payments.delta
-    return tensor_kernel.occupancy(values.structure, solved.joint, g, delta, solved.factor)
+    at = _solve(values, params)
+    _check_player(values, player)
+    group = values.structure.groups[player]
+    return tensor_kernel.weights(values.structure, at.solved.chains[group], at.factors[group])
 
 
 @eqx.filter_jit
-def outcomes(values: CompiledValue, params: Tree) -> Float[Array, " joint_actions"]:
-    """Discounted share of rounds in which each joint action is played.
+def outcomes(
+    values: CompiledValue, params: Tree, player: int = 0
+) -> Float[Array, " joint_actions"]:
+    """Discounted share of rounds in which each joint action is played (realised, where hands
+    tremble), by the discount of `player`.
 
     **Returns:** `(J,)`, joint actions row-major (CC, CD, DC, DD); sums to one, and its product with
-    the payoffs is the per-round value.
+    the payoffs (where they do not depend on the state) is the per-round value.
     """
-    joint = _solve(values, params).joint
-    return occupancy(values, params) @ joint
+    joint = _solve(values, params).solved.joint
+    return occupancy(values, params, player) @ joint
 
 
 @eqx.filter_jit
 def q_values(values: CompiledValue, params: Tree, player: int) -> Float[Array, "states actions"]:
     """Value, for `player`, of each own action in each state when all play `params` afterwards.
 
-    **Returns:** `(S, A_player)`, in the units of `values.normalise`.
+    **Returns:** `(S, A_player)`, per state (also where the player does not see it), for the action that
+    it means to take; in the units of `values.normalise`.
     """
     _check_player(values, player)
-    solved = _solve(values, params)
-    x, value = _relative(values, solved, player)
-    gains = tensor_kernel.next_values(values.structure, solved.policies, x, player)
-    if values.normalise == "average":
-        return value + solved.payments.delta * gains
-    return value / solved.payments.delta + gains
+    at = _solve(values, params)
+    _require_discount(values, "action values")
+    gains, value = _gains(values, at, player)
+    delta = _delta(values, at, player)
+    return value + delta * gains if values.normalise == "average" else value / delta + gains
 
 
 @eqx.filter_jit
@@ -125,15 +149,18 @@ def advantages(values: CompiledValue, params: Tree, player: int) -> Float[Array,
     Formed from differences of relative values, so that it keeps its digits as the discount
     approaches one.
 
-    **Returns:** `(S, A_player)`, in the units of `values.normalise`.
+    **Returns:** `(S, A_player)`, in the units of `values.normalise`; in the limit of discount 1, in
+    units of the payoffs (gained once, not per round).
     """
     _check_player(values, player)
-    solved = _solve(values, params)
-    x, _ = _relative(values, solved, player)
-    gains = tensor_kernel.next_values(values.structure, solved.policies, x, player)
+    at = _solve(values, params)
+    gains, _ = _gains(values, at, player)
     gaps = gains[:, :, None] - gains[:, None, :]
-    advantage = (solved.policies[player][:, None, :] * gaps).sum(axis=-1)
-    return advantage * (solved.payments.delta if values.normalise == "average" else 1)
+    # What the player means to do, before its hand trembles.
+    mix = tensor_kernel.meant(values.structure, at.solved.policies[player], at.numbers, player)
+    advantage = (mix[:, None, :] * gaps).sum(axis=-1)
+    per_round = values.normalise == "average" and not values.patient
+    return advantage * (_delta(values, at, player) if per_round else 1)
 
 
 class BestResponse(eqx.Module):
@@ -179,12 +206,22 @@ def best_response(values: CompiledValue, params: Tree, player: int) -> BestRespo
     policy only serves to measure its regret); `player`, who responds.
 
     **Returns:** a `BestResponse`. The batch version is `jax.vmap` of this.
+
+    **Raises:** `ValueError` where the player does not see the state (its problem is then not one of a
+    Markov chain), and in the limit of discount 1.
     """
     _check_player(values, player)
     given = _solve(values, params)
-    fixed = lax.stop_gradient(given.policies)
+    _require_discount(values, "best responses")
+    if not values.structure.seen[player]:
+        raise ValueError(
+            f"player: expected one who sees the state, got {player}, who observes "
+            f"{values.structure.num_rows[player]} things in {values.structure.num_states} states"
+        )
+    policies = given.solved.policies
+    fixed = lax.stop_gradient(policies)
     # A gain below this many payoff ranges is rounding; the relative values carry about 1e-16 / gap.
-    payoff = lax.stop_gradient(given.payments.payoffs[player])
+    payoff = lax.stop_gradient(given.numbers.payoffs[player])
     scale = jnp.maximum(payoff.max() - payoff.min(), jnp.finfo(payoff.dtype).tiny)
     tolerance = 1e-12 * scale
     actions = values.structure.num_actions[player]
@@ -194,9 +231,8 @@ def best_response(values: CompiledValue, params: Tree, player: int) -> BestRespo
 
     def gains(choice: Array) -> Array:
         policy = deterministic(choice, fixed[player].dtype)
-        solved = _solve_policies(values, (*fixed[:player], policy, *fixed[player + 1 :]))
-        x, _ = _relative(values, solved, player)
-        return tensor_kernel.next_values(values.structure, solved.policies, x, player)
+        at = _solve_policies(values, (*fixed[:player], policy, *fixed[player + 1 :]))
+        return _gains(values, at, player)[0]
 
     def gap(table: Array, choice: Array) -> Array:
         chosen = jnp.take_along_axis(table, choice[:, None], axis=1)
@@ -216,10 +252,10 @@ def best_response(values: CompiledValue, params: Tree, player: int) -> BestRespo
     )
 
     policy = deterministic(choice, fixed[player].dtype)
-    others = (*given.policies[:player], policy, *given.policies[player + 1 :])
+    others = (*policies[:player], policy, *policies[player + 1 :])
     best = _relative(values, _solve_policies(values, others), player)[1]
     own = _relative(values, given, player)[1]
-    unit = 1 if values.normalise == "average" else given.payments.delta
+    unit = 1 if values.normalise == "average" else _delta(values, given, player)
     return BestResponse(
         policy,
         best / unit,

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from numpy.typing import NDArray
 
 from resolvent import __version__
 from resolvent.analytic.value_function import CompiledValue, ValueFunction
-from resolvent.games import IteratedGame, NormalForm
+from resolvent.games import DynamicGame, NormalForm
+from resolvent.games.files import from_text, to_text
 from resolvent.numeric import results
 from resolvent.numeric.learners.learner import AbstractLearner
 from resolvent.numeric.results import RESULTS
 
-_FORMAT = "resolvent.run/1"
+_FORMAT = "resolvent.run/2"
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -33,7 +35,7 @@ class Run:
     **Fields:**
 
     - `params`: final parameters, one array per player.
-    - `policies`: final action probabilities, one `(runs, S, A_i)` array per player; `None` where the
+    - `policies`: final action probabilities, one `(runs, O_i, A_i)` array per player; `None` where the
         value function is a wrapped one.
     - `values`: final values, `(runs, n)`, on the scale of the value function (`normalise`).
     - `history`: what was recorded, by name, with a leading axis of records; `"step"` says after how
@@ -74,13 +76,17 @@ class Run:
         return self.provenance["normalise"]
 
     @property
-    def game(self) -> IteratedGame | None:
+    def game(self) -> DynamicGame | None:
         """What was played; `None` where the value function is a wrapped one."""
         own = self.provenance["game"]
-        if own is None:
+        return None if own is None else _game(own)
+
+    @property
+    def discounts(self) -> tuple[Fraction, ...] | None:
+        """One per player; `None` where the value function is a wrapped one, or of the limit 1."""
+        if self.game is None or self.provenance["patient"]:
             return None
-        stage = NormalForm(own["payoffs"], own["actions"], own["players"], own["name"])
-        return IteratedGame(stage, own["discount"], own["memory"])
+        return tuple(Fraction(g) for g in self.game.discounts)
 
     def summary(self) -> str:
         """What was run and what came of it, to read."""
@@ -91,8 +97,10 @@ class Run:
         if self.steps_done < self.steps:
             title += f" ({self.steps_done:,} done)"
         lines = [f"{title}: {about['name']}"]
-        if about["game"] is not None:
-            lines[0] += f", discount {about['game']['discount']}"
+        if self.discounts is not None:
+            lines[0] += ", discount " + ", ".join(str(g) for g in dict.fromkeys(self.discounts))
+        elif about["patient"]:
+            lines[0] += ", limit of discount 1"
         lines += [
             f"  player {player}: {_signature(own)}"
             for player, own in enumerate(about["learners"], 1)
@@ -114,10 +122,11 @@ class Run:
         return "\n".join(lines)
 
     def _value_lines(self, finals: NDArray[Any]) -> Iterator[str]:
-        per_round = 1.0
-        if self.normalise == "sum":
-            per_round = float(1 - Fraction(self.provenance["game"]["discount"]))
+        discounts = self.discounts
         for player, own in enumerate(finals.T, 1):
+            per_round = 1.0
+            if self.normalise == "sum" and discounts is not None:
+                per_round = float(1 - discounts[player - 1])
             line = f"player {player}: mean {own.mean():.6g}"
             if own.size > 1:
                 line += f", standard deviation {own.std():.3g}"
@@ -216,6 +225,7 @@ def provenance_of(values: ValueFunction, learners: tuple[AbstractLearner, ...]) 
     about: dict[str, Any] = {
         "name": values.name,
         "game": None,
+        "patient": False,
         "normalise": None,
         "parameters": None,
         "backend": None,
@@ -223,16 +233,9 @@ def provenance_of(values: ValueFunction, learners: tuple[AbstractLearner, ...]) 
         "versions": {"resolvent": __version__, "jax": jax.__version__},
     }
     if isinstance(values, CompiledValue):
-        game = values.game
         about |= {
-            "game": {
-                "name": game.stage.name,
-                "players": list(game.stage.players),
-                "actions": [list(own) for own in game.stage.actions],
-                "payoffs": _texts(game.stage.payoffs),
-                "discount": str(game.discount),
-                "memory": game.memory,
-            },
+            "game": to_text(values.game),
+            "patient": values.patient,
             "normalise": values.normalise,
             "parameters": values.kernel.parameterisation,
             "backend": values.backend,
@@ -240,9 +243,12 @@ def provenance_of(values: ValueFunction, learners: tuple[AbstractLearner, ...]) 
     return about
 
 
-def _texts(nest: Any) -> Any:
-    """Exact numbers as text."""
-    return [_texts(own) for own in nest] if isinstance(nest, tuple) else str(nest)
+@lru_cache(maxsize=16)
+def _game(text: str) -> DynamicGame:
+    game = from_text(text)
+    if isinstance(game, NormalForm):
+        raise ValueError("metadata.provenance.game: expected a game with a discount")
+    return game
 
 
 def _scale(normalise: str | None) -> str:
@@ -363,7 +369,7 @@ def _parse_metadata(text: NDArray[Any] | None) -> dict[str, Any]:
     for name, kind in expected.items():
         if not isinstance(metadata.get(name), kind):
             raise ValueError(f"metadata.{name}: expected {kind.__name__}")
-    for name in ("name", "game", "normalise", "learners", "versions"):
+    for name in ("name", "game", "patient", "normalise", "learners", "versions"):
         if name not in metadata["provenance"]:
             raise ValueError(f"metadata.provenance.{name}: missing")
     return metadata

@@ -30,3 +30,15 @@ def brute_force() -> ModuleType:
 def sampling() -> ModuleType:
     """Games and policies to test at: see sampling.py."""
     return _load("sampling")
+
+
+@pytest.fixture(scope="session")
+def random_games() -> ModuleType:
+    """Random games of every kind, and their values in Fractions: see random_games.py."""
+    return _load("random_games")
+
+
+@pytest.fixture(scope="session")
+def every_game() -> ModuleType:
+    """Random games of every kind and their values from the definition: see every_game.py."""
+    return _load("every_game")

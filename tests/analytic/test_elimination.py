@@ -15,6 +15,7 @@ from resolvent.analytic.elimination import (
     solve_left,
     solve_left_balanced,
     solve_right,
+    value_program,
 )
 from resolvent.analytic.structure import structure_of
 from resolvent.games import NormalForm
@@ -38,7 +39,7 @@ def test_left_and_right_solves_equal_dense_ones(n, share):
     rng = np.random.default_rng(n)
     moves = chain(n, rng, share)
     g = F(24, 25)
-    order = elimination_order(list(moves), range(n))
+    order = elimination_order(list(moves), [range(n)])
     assert sorted(order) == list(range(n))
     factor = factorise(moves, order, g, 1 - g, F(1))
     dense = flint.fmpq_mat(
@@ -96,13 +97,14 @@ def game(shape, memory=1):
 )
 def test_nothing_is_subtracted(shape, memory):
     derived = programs(structure_of(game(shape, memory)))
-    for program in (derived.transitions, derived.values, derived.factor, derived.left):
+    values = value_program(structure_of(game(shape, memory)))
+    for program in (derived.transitions, values, derived.factor, derived.occupancy):
         assert program.counts["-"] == 0
 
 
 def test_size_of_the_program_for_four_states():
     """118 operations with GTH in the prototype (spec, section 1)."""
-    assert len(programs(structure_of(game((2, 2)))).values) <= 118
+    assert len(value_program(structure_of(game((2, 2))))) <= 118
 
 
 def test_least_fill_is_shorter_than_the_natural_order_for_memory_two():
@@ -114,4 +116,4 @@ def test_least_fill_is_shorter_than_the_natural_order_for_memory_two():
         factor = factorise(dict.fromkeys(inner, F(1, 4)), order, F(1, 2), F(1, 2), F(1))
         return len(factor.lower) + len(factor.upper)
 
-    assert fill(elimination_order(inner, states)) < fill(tuple(states))
+    assert fill(elimination_order(inner, [states])) < fill(tuple(states))

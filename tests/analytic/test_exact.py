@@ -2,12 +2,15 @@
 
 from fractions import Fraction
 from itertools import product
+from math import prod
 
 import numpy as np
 import pytest
 import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from resolvent.analytic import closed_form
+from resolvent.analytic import closed_form, exact
 from resolvent.games import NormalForm
 
 KINDS = ("interior", "near", "deterministic", "mixed")
@@ -87,8 +90,8 @@ def test_value_is_the_sum_over_histories(shape_and_rounds, kind, setting, brute_
     largest = max(
         abs(r) for own in brute_force.flat_payoffs(payoffs, game.num_actions) for r in own.values()
     )
-    for exact, partial in zip(closed_form(game).evaluate(policies), truncated, strict=True):
-        assert abs(exact - partial) <= g**rounds * largest
+    for value, partial in zip(closed_form(game).evaluate(policies), truncated, strict=True):
+        assert abs(value - partial) <= g**rounds * largest
 
 
 @pytest.mark.parametrize("kind", ["interior", "near"])
@@ -103,8 +106,8 @@ def test_value_is_the_limit_of_forward_sums(kind, setting, brute_force):
     partial = brute_force.forward_sum(payoffs, (2, 2), 1, arb(g), in_balls, number_of_rounds, arb)
     tail = float(g) ** number_of_rounds * 10
     assert tail < 1e-21
-    for exact, sum_ in zip(closed_form(game).evaluate(policies), partial, strict=True):
-        assert abs(float((arb(exact) - sum_).mid())) <= tail
+    for value, sum_ in zip(closed_form(game).evaluate(policies), partial, strict=True):
+        assert abs(float((arb(value) - sum_).mid())) <= tail
 
 
 # Derivatives.
@@ -272,3 +275,168 @@ def test_flint_precision_of_the_caller_is_left_alone(setting, brute_force):
     before = brute_force.flint.ctx.cap
     closed_form(game).taylor(policies, [[[0, 0]] * 5] * 2, 7)
     assert brute_force.flint.ctx.cap == before
+
+
+# The chain of any game.
+
+
+@pytest.fixture(scope="module")
+def games(random_games):
+    return random_games.library_games()
+
+
+def check_game(random_games, game, policies, seed):
+    """All that `exact` offers, against dense elimination in Fractions."""
+    R, n = random_games, game.num_players
+    expected = R.values(game, policies)
+    assert exact.values(game, policies) == expected
+    transition, rewards = R.dense_chain(game, policies)
+    for i, g in enumerate(game.discounts):
+        visits = R.solve(R.transpose(R.dying(transition, g)), list(game.initial_distribution))
+        occupancy = exact.occupancy(game, policies, i)
+        assert occupancy == tuple((1 - g) * v for v in visits)
+        assert sum(occupancy) == 1
+        assert R.dot(occupancy, rewards[i]) == expected[i]
+        check_q_values(R, game, policies, i)
+    order = seed % 3 + 1
+    direction = R.random_direction(game, seed)
+    moving = R.jets(policies, direction, order)
+    results = exact.taylor(game, policies, direction, order)
+    transition, rewards = dense_in_jets(R, game, moving, order)
+    for i in range(n):
+        worth = R.solve(R.dying(transition, game.discounts[i]), rewards[i])
+        value = R.dot(game.initial_distribution, worth)
+        assert results[i] == tuple((1 - game.discounts[i]) * c for c in value.c)
+
+
+def check_q_values(R, game, policies, player):
+    """One round of the intended action by enumeration, and the value of the next state."""
+    g, worth = game.discounts[player], R.worth(game, policies, player)
+    table = exact.q_values(game, policies, player)
+    for s in range(game.num_states):
+        acting = [R.row_in(game, own, i, s) for i, own in enumerate(policies)]
+        for intended in range(game.num_actions[player]):
+            unit = [F(int(a == intended)) for a in range(game.num_actions[player])]
+            tremble = game.trembles[player]
+            acting[player] = unit if tremble is None else tremble[intended]
+            expected = F(0)
+            for k, joint in enumerate(game.joint_actions):
+                p = prod((acting[i][a] for i, a in enumerate(joint)), start=F(1))
+                later = sum((c * worth[t] for t, c in game.branches[s][k]), F(0))
+                expected += p * (game.rewards[player][s][k] + g * later)
+            assert table[s][intended] == (1 - g) * expected
+
+
+def dense_in_jets(R, game, moving, order):
+    zero = R.Jet([F(0)] * (order + 1))
+    size = game.num_states
+    transition = [[zero] * size for _ in range(size)]
+    rewards = [[zero] * size for _ in range(game.num_players)]
+    for s in range(size):
+        acting = [R.row_in(game, own, i, s, add=zero) for i, own in enumerate(moving)]
+        for k, joint in enumerate(game.joint_actions):
+            p = prod((acting[i][a] for i, a in enumerate(joint)), start=zero + 1)
+            for t, chance in game.branches[s][k]:
+                transition[s][t] = transition[s][t] + p * chance
+            for i in range(game.num_players):
+                rewards[i][s] = rewards[i][s] + p * game.rewards[i][s][k]
+    return transition, rewards
+
+
+@settings(max_examples=150)
+@given(seed=st.integers(0, 10**9))
+def test_random_games_of_every_kind_equal_dense_elimination(random_games, seed):
+    game = random_games.random_game(seed)
+    check_game(random_games, game, random_games.random_policies(game, seed), seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=4000)
+@given(seed=st.integers(0, 10**9))
+def test_thousands_of_random_games_equal_dense_elimination(random_games, seed):
+    game = random_games.random_game(seed)
+    check_game(random_games, game, random_games.random_policies(game, seed), seed)
+
+
+KINDS_OF_GAMES = (
+    "memory 1",
+    "memory 0",
+    "2 x 3",
+    "three players",
+    "one-sided memory",
+    "reactive",
+    "own and labels",
+    "no start",
+    "noise",
+    "public signals",
+    "controllers",
+    "stochastic",
+)
+
+
+@pytest.mark.parametrize("kind_of_game", KINDS_OF_GAMES)
+@pytest.mark.parametrize("zeros", [0.0, 0.5, 1.0])
+def test_games_of_the_library_equal_dense_elimination(random_games, games, kind_of_game, zeros):
+    game = games[kind_of_game]
+    check_game(random_games, game, random_games.random_policies(game, 3, zeros), 2)
+
+
+@pytest.mark.parametrize("kind_of_game", [*KINDS_OF_GAMES, "memory 2"])
+def test_values_are_the_sum_over_every_path_of_play(random_games, games, kind_of_game):
+    """Observations, intentions and trembles one by one; what is cut off is g^rounds max|r| at most."""
+    game, g, rounds = games[kind_of_game], F(1, 50), 2
+    game = with_discount(random_games, game, g)
+    policies = random_games.random_policies(game, 11, 0.3)
+    partial = random_games.play(game, policies, rounds, g)
+    largest = max(abs(r) for own in game.rewards for row in own for r in row)
+    for value, known in zip(exact.values(game, policies), partial, strict=True):
+        assert abs(value - known) <= g**rounds * largest
+
+
+def with_discount(R, game, g):
+    """The same game at another discount, as a bare table."""
+    names = [field for field in R.Table.__dataclass_fields__ if field != "discounts"]
+    content = {name: getattr(game, name) for name in names}
+    content["initial"] = game.initial_distribution
+    return R.Table(**content, discounts=(g,) * game.num_players)
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10**9))
+def test_paths_of_random_games(random_games, seed):
+    R = random_games
+    game = with_discount(R, R.random_game(seed, max_players=2, max_states=3), F(1, 100))
+    policies = R.random_policies(game, seed)
+    partial = R.play(game, policies, 2, F(1, 100))
+    largest = max(abs(r) for own in game.rewards for row in own for r in row)
+    for value, known in zip(exact.values(game, policies), partial, strict=True):
+        assert abs(value - known) <= largest / 10**4
+
+
+def test_large_games_take_seconds():
+    """Sizes that expansion and dense Fractions could not touch; checked by the value equation."""
+    game = NormalForm([[[3, 0], [5, 1]], [[3, 5], [0, 1]]]).iterated("24/25", 4)
+    assert game.num_states == 341
+    policies = random_policies(game)
+    values = exact.values(game, policies)
+    for i in range(2):
+        q = exact.q_values(game, policies, i)
+        assert sum(p * x for p, x in zip(policies[i][0], q[0], strict=True)) == values[i]
+    occupancy = exact.occupancy(game, policies)
+    assert sum(occupancy) == 1
+    assert occupancy[0] == F(1, 25)
+
+
+def test_symbols_must_be_replaced_first():
+    x = sympy.Symbol("x")
+    game = NormalForm([[[x, 0], [5, 1]], [[3, 5], [0, 1]]]).iterated("1/2")
+    with pytest.raises(ValueError, match=r"game: expected numbers only, got the symbols x"):
+        exact.values(game, random_policies(game))
+
+
+def test_states_that_are_not_reached_play_no_part(random_games):
+    """An absorbing start: whatever the policies elsewhere, only one state is solved for."""
+    game = NormalForm([[[3, 0], [5, 1]], [[3, 5], [0, 1]]]).iterated("1/2", initial=[1, 0, 0, 0])
+    always = tuple(((F(1), F(0)),) + ((F(1, 3), F(2, 3)),) * 3 for _ in range(2))
+    assert exact.values(game, always) == (3, 3)
+    assert exact.occupancy(game, always) == (1, 0, 0, 0)

@@ -11,12 +11,18 @@ import pytest
 import sympy
 
 from resolvent.analytic import TooLargeToExpandError, closed_form
-from resolvent.analytic.elimination import programs
-from resolvent.analytic.polynomial import cofactors, combine, term_bound
+from resolvent.analytic.elimination import value_program
+from resolvent.analytic.polynomial import cofactors, combine, settings, term_bound
+from resolvent.analytic.structure import anatomy
 from resolvent.games import NormalForm, prisoners_dilemma
 
 F = Fraction
 PRIME = 2**61 - 1
+
+
+def cofactors_of(game):
+    structure, figures = anatomy(game)
+    return cofactors(structure, settings(figures, 0))
 
 
 class Quotient:
@@ -48,7 +54,7 @@ def test_both_forms_are_the_same_rational_function():
     program is carried out on quotients of polynomials and compared with the expansion."""
     game = prisoners_dilemma().iterated(sympy.Symbol("gamma"))
     structure = closed_form(game).structure
-    expanded = cofactors(structure, None)
+    expanded = cofactors_of(game)
     gens = expanded.context.gens()
     one, zero = expanded.context.constant(1), expanded.context.constant(0)
 
@@ -61,11 +67,11 @@ def test_both_forms_are_the_same_rational_function():
 
     *free, g = gens
     inputs = [whole(x) for p in free for x in (p, one - p)] + [whole(g), whole(one - g)]
-    denominator = sum(expanded.of_outcome, zero)
+    denominator = sum(expanded.columns, zero)
     for outcome in range(4):
         payoffs = [whole(one if k == outcome else zero) for k in range(4)] * 2
-        value, _ = programs(structure).values.run([*inputs, *payoffs], constant=number)
-        assert value.top * denominator == expanded.of_outcome[outcome] * value.bottom
+        value, _ = value_program(structure).run([*inputs, *payoffs], constant=number)
+        assert value.top * denominator == expanded.columns[outcome] * value.bottom
 
 
 @pytest.mark.parametrize(("shape", "memory"), [((2, 3), 1), ((3, 2), 1), ((1, 3), 2)])
@@ -77,7 +83,7 @@ def test_both_forms_agree_modulo_a_prime(shape, memory):
     structure = closed_form(game).structure
     joint = game.stage.joint_actions
     rows = [[F(str(game.stage.payoff(a)[i])) for a in joint] for i in range(2)]
-    tops, bottom = combine(cofactors(structure, F(24, 25)), tuple(map(tuple, rows)))
+    tops, bottom = combine(cofactors_of(game), tuple(map(tuple, rows)))
 
     def number(x):
         x = F(x)
@@ -107,7 +113,7 @@ def test_both_forms_agree_modulo_a_prime(shape, memory):
             number(F(1, 25)),
             *(number(r) for own in rows for r in own),
         ]
-        values = programs(structure).values.run(inputs, constant=number)
+        values = value_program(structure).run(inputs, constant=number)
         assert values == [evaluate(top) / evaluate(bottom) for top in tops]
 
 
@@ -155,7 +161,7 @@ def test_coefficients_have_no_common_factor():
 def test_the_bound_on_terms_is_a_bound(shape, memory):
     game = NormalForm(np.zeros((2, *shape), int)).iterated("1/2", memory)
     structure = closed_form(game).structure
-    for part in cofactors(structure, F(1, 2)).of_outcome:
+    for part in cofactors_of(game).columns:
         assert 0 < len(part.to_dict()) <= term_bound(structure)
 
 
@@ -182,7 +188,7 @@ def test_too_large_to_expand_says_what_to_do_instead():
 def test_every_frequency_is_a_probability():
     """The cofactors over their sum are the discounted frequencies of the joint actions."""
     form = closed_form(prisoners_dilemma().iterated("24/25"))
-    parts = cofactors(form.structure, F(24, 25)).of_outcome
+    parts = cofactors_of(form.game).columns
     policies = tuple(tuple((F(k, 9), 1 - F(k, 9)) for k in (1, 4, 7, 2, 8)) for _ in range(2))
     point = [row[0] for own in policies for row in own]
     numbers = [

@@ -35,7 +35,7 @@ def values(request):
 
 def test_gradient_by_payoffs_is_the_frequency_of_outcomes(values, brute_force):
     params = random_params(values)
-    gradient = jax.grad(lambda v: v(params)[0])(values).payments.payoffs
+    gradient = jax.grad(lambda v: v(params)[0])(values).numbers.payoffs
     gradient = np.asarray(jax.tree.leaves(gradient)).reshape(2, 4)
     reference = brute_force.Reference.balls(
         values.game.stage.payoffs, (2, 2), 1, F(24, 25), [np.asarray(p) for p in params], "logits"
@@ -55,9 +55,9 @@ def test_gradient_by_the_discount(values, brute_force):
 
     def along(t):
         moved = eqx.tree_at(
-            lambda v: (v.payments.g, v.payments.delta),
+            lambda v: (v.numbers.g, v.numbers.delta),
             values,
-            (values.payments.g + t, values.payments.delta - t),
+            (values.numbers.g + t, values.numbers.delta - t),
         )
         return moved(params)
 
@@ -257,8 +257,6 @@ def test_wrong_arguments_of_closed_form_and_compile():
         closed_form(prisoners_dilemma())  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="normalise"):
         closed_form(prisoners_dilemma().iterated("1/2"), "mean")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="memory"):
-        closed_form(prisoners_dilemma().iterated("1/2", memory=0))
     with pytest.raises(ValueError, match="parameters"):
         form().compile("probabilities")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="backend"):

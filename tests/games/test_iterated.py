@@ -118,3 +118,9 @@ def test_prints():
     assert str(game).splitlines()[0].startswith("iterated prisoner's dilemma")
     assert str(game).splitlines()[-1] == "discount 24/25, memory of one round, 5 states"
     assert eval(repr(game), {"NormalForm": NormalForm, "IteratedGame": IteratedGame}) == game
+
+
+def test_a_memory_beyond_what_a_machine_holds():
+    with pytest.raises(ValueError, match=r"memory must leave at most .* histories; got 71"):
+        prisoners_dilemma().iterated("1/2", memory=71)
+    assert prisoners_dilemma().iterated("1/2", memory=(0, 6)).num_states == 5461

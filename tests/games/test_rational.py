@@ -89,3 +89,11 @@ def test_equal_constructions_are_equal():
 def test_refuses_what_is_not_an_exact_number(value, error, message):
     with pytest.raises(error, match=message):
         exact(value, "discount")
+
+
+@pytest.mark.parametrize("text", ["1e99999999", "1.5e-99999999", "1E+12345", "2e1_2_3_4_5"])
+def test_an_exponent_cannot_fill_the_memory(text):
+    for value in (text, Decimal(text)):
+        with pytest.raises(ValueError, match=r"x must have an exponent of at most 4 digits"):
+            exact(value, "x")
+    assert exact("1e-12", "x") == Fraction(1, 10**12)
