@@ -561,7 +561,8 @@ class ClosedForm:
         **Raises:** `ValueError` where the game has symbols left, `TooLargeToDeriveError`.
         """
         self._numeric(None)
-        return export.python_source(self.value_program, **self._exported)
+        name = self.game.name or "a game"
+        return export.python_source(self.value_program, name=name, **self._exported)
 
     def c(self, name: str = "resolvent") -> str:
         """The values as C source (C99, no dependencies): `NAME_values(policies, values)`, flat arrays,

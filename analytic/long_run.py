@@ -7,7 +7,7 @@ $D = (I - P + P^*)^{-1} (I - P^*)$,
 
 $$ (I - (1-d) P)^{-1} = \frac{1}{d} P^* + \sum_{m \ge 0} d^m (-1)^m (D - I)^m D, \qquad d = 1 - g. $$
 
-Source: Puterman (1994), Markov Decision Processes, section 8.2 and theorem 8.2.3 (in the other
+Source: Puterman (1994), Markov Decision Processes, chapter 8 (in the other
 parameter (1-g)/g); Kemeny and Snell (1960), Finite Markov Chains, chapters 2 and 5.
 
 Each system that is solved is the one of a chain that dies: a class with one state taken out, or the

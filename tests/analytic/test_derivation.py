@@ -1,5 +1,10 @@
 """What a closed form offers on top of its forms: calculus, symmetric play, limits, shared work."""
 
+import ctypes
+import json
+import runpy
+import shutil
+import subprocess
 from fractions import Fraction
 from itertools import product
 from math import factorial
@@ -12,6 +17,7 @@ import pytest
 import sympy
 
 from resolvent.analytic import (
+    ClosedForm,
     RationalFunction,
     TooLargeToDeriveError,
     TooLargeToExpandError,
@@ -380,3 +386,100 @@ def test_noise_as_a_symbol():
         at(form.unexpanded[1].subs(e, sympy.Rational(1, 7)), form, joint)
         == (numeric.evaluate(joint)[1])
     )
+
+
+# In files and as source.
+
+
+def joint_of(game, seed):
+    rng = Random(seed)
+    joint = []
+    for rows, actions in game.policy_shapes:
+        weights = [[rng.randint(1, 9) for _ in range(actions)] for _ in range(rows)]
+        joint.append(tuple(tuple(F(w, sum(own)) for w in own) for own in weights))
+    return tuple(joint)
+
+
+EXPORTED = {
+    "plain": DILEMMA.iterated("24/25"),
+    "reactive, noisy, own discounts": DILEMMA.iterated(
+        ["9/10", "1/2"], observe="reactive", implementation_noise="1/20"
+    ),
+    "stochastic": BIG_MATCH,
+    "memory 2": DILEMMA.iterated("24/25", memory=2),
+}
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) on this machine")
+@pytest.mark.parametrize("kind", EXPORTED)
+def test_source_computes_what_jax_does(tmp_path, kind):
+    game = EXPORTED[kind]
+    form = closed_form(game, "sum")
+    (tmp_path / "values.c").write_text(form.c("exported"))
+    library = tmp_path / "values.so"
+    flags = [
+        "-std=c99",
+        "-O2",
+        "-ffp-contract=off",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-shared",
+        "-fPIC",
+    ]
+    subprocess.run(["cc", *flags, "-o", library, tmp_path / "values.c"], check=True)
+    function = ctypes.CDLL(str(library)).exported_values
+    (tmp_path / "exported.py").write_text(form.python())
+    module = runpy.run_path(str(tmp_path / "exported.py"))
+
+    compiled = form.compile("policies")
+    for seed in range(5):
+        joint = joint_of(game, seed)
+        floats = tuple(np.array(own, dtype=float) for own in joint)
+        flat = np.concatenate([own.ravel() for own in floats])
+        result = np.empty(2)
+        pointers = [own.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for own in (flat, result)]
+        function(*pointers)
+        np.testing.assert_allclose(result, compiled(compiled.parameters(floats)), rtol=2e-15)
+        assert module["values"](floats) == tuple(result)
+        assert module["values"](joint, number=F) == form.evaluate(joint)
+
+
+@pytest.mark.parametrize("normalise", ["average", "sum"])
+@pytest.mark.parametrize("kind", EXPORTED)
+def test_saved_forms_come_back(tmp_path, kind, normalise):
+    game = EXPORTED[kind]
+    form = closed_form(game, normalise)
+    form.save(tmp_path / "form.json")
+    again = ClosedForm.load(tmp_path / "form.json")
+    assert again == form
+    assert again.value_program == form.value_program
+    joint = joint_of(game, 1)
+    assert again.evaluate(joint) == form.evaluate(joint)
+    if kind != "memory 2":
+        assert again.values == form.values
+        assert again.rational(1) == form.rational(1)
+
+
+def test_saved_forms_with_symbols(tmp_path):
+    g, T, e = sympy.symbols("gamma T epsilon")
+    stage = NormalForm([[[3, 0], [T, 1]], [[3, T], [0, 1]]])
+    form = closed_form(stage.iterated(g, observe="reactive", implementation_noise=e))
+    form.save(tmp_path / "form.json")
+    again = ClosedForm.load(tmp_path / "form.json")
+    assert again.values == form.values
+    assert again.value_program == form.value_program
+    with pytest.raises(ValueError, match="symbols"):
+        form.c()
+
+
+def test_a_form_that_is_not_the_games_is_refused(tmp_path):
+    path = tmp_path / "form.json"
+    closed_form(DILEMMA.iterated("24/25")).save(path)
+    other = tmp_path / "other.json"
+    closed_form(prisoners_dilemma().iterated("24/25")).save(other)
+    mine, theirs = json.loads(path.read_text()), json.loads(other.read_text())
+    for field in ("program", "polynomials"):
+        path.write_text(json.dumps({**mine, field: theirs[field]}))
+        with pytest.raises(ValueError, match=field):
+            ClosedForm.load(path)

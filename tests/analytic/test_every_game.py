@@ -79,7 +79,7 @@ def check_all_forms(every_game, kind, seed, largest):
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_all_exact_forms_agree(every_game, kind, seed):
     """The definition by Gaussian elimination; `.evaluate`; the straight-line program, general and with
     the game's numbers in it; the expanded quotient; the enclosing balls."""
