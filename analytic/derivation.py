@@ -181,7 +181,7 @@ class ClosedForm:
         return not all(isinstance(pay, Fraction) for own in payoffs for pay in own)
 
     @cached_property
-    def _polynomials(self) -> tuple[tuple[list[Any], Any], ...]:
+    def _polynomials(self) -> serialise.Polynomials:
         """Per group of players: numerators (of each of its players; with symbolic payoffs, of each
         payoff's frequency) and denominator."""
         if self._saved is not None and self._saved.polynomials is not None:
@@ -195,7 +195,8 @@ class ClosedForm:
             else:
                 members = zip(groups, figures.payoffs, strict=True)
                 weights = [list(own) for belongs, own in members if belongs == group]
-            expanded.append(polynomial.combine(self._cofactors(group), weights))
+            tops, bottom = polynomial.combine(self._cofactors(group), weights)
+            expanded.append((tuple(tops), bottom))
         return tuple(expanded)
 
     def _cofactors(self, group: int) -> polynomial.Cofactors:
@@ -342,7 +343,7 @@ class ClosedForm:
             return balls
         with flint.ctx.workprec(bits + 64):  # FLINT would round to the precision of its context
             return tuple(
-                ball / rational(1 - Fraction(g))
+                ball / rational(1 - Fraction(str(g)))
                 for ball, g in zip(balls, game.discounts, strict=True)
             )
 
@@ -396,7 +397,7 @@ class ClosedForm:
     def _scaled(self, game: DynamicGame, average: Fraction, player: int) -> Fraction:
         if self.normalise == "average":
             return average
-        return average / (1 - Fraction(game.discounts[player]))
+        return average / (1 - Fraction(str(game.discounts[player])))
 
     # The limit of patience.
 
@@ -601,9 +602,10 @@ class ClosedForm:
 
     def __str__(self) -> str:
         scale = "per round" if self.normalise == "average" else "discounted sum"
+        discount = ", ".join(map(str, self._discounts))
         return (
             f"closed form of {self.game.name or 'a game'}: {self.game.num_players} players, "
-            f"{self.game.num_states} states, discount {self.game.discount}, {scale}; {self.program}"
+            f"{self.game.num_states} states, discount {discount}, {scale}; {self.program}"
         )
 
 

@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from operator import add
-from typing import Any
+from typing import Any, Protocol
 
 from resolvent.analytic.graph import Graph, Program
 from resolvent.analytic.structure import CERTAIN, NEVER, Figures, Structure
@@ -234,7 +234,17 @@ def _through_lower(factor: Factor, y: dict[int, Any]) -> dict[int, Any]:
     return y
 
 
-def behaviours(structure: Structure, policies: Sequence[Any], figures: Figures) -> list[Any]:
+class Perception(Protocol):
+    """The numbers of a game that lie between a policy and what is done."""
+
+    @property
+    def readings(self) -> Sequence[Any]: ...
+
+    @property
+    def trembles(self) -> Sequence[Any]: ...
+
+
+def behaviours(structure: Structure, policies: Sequence[Any], figures: Perception) -> list[Any]:
     """What each player does in each state, `[i][s][a]`, from the rows of its policy that it reads
     there and the trembling of its hand; polynomials in `policies[i][o][a]`."""
     acting = []

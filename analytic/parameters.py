@@ -92,6 +92,8 @@ def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
 
 def policy_row(parameters: Row, parameterisation: Parameterisation) -> Row:
     """One state's action probabilities from its parameters."""
+    if not parameters:  # a single action: nothing to choose (of no precision of its own)
+        return (jnp.asarray(1.0),)
     if parameterisation == "logits":
         return softmax_row(parameters)
     return *parameters, complement(parameters)
@@ -107,7 +109,7 @@ def row_gradient(row: Row, weight: Array, gains: Row, parameterisation: Paramete
     - `gains`: for each action but the last, the derivative of the value along moving probability
         from the last action to it.
     """
-    if parameterisation == "policies":
+    if parameterisation == "policies" or not gains:
         return tuple(weight * gain for gain in gains)
     if len(gains) == 1:  # the factors that all values share first
         return (weight * (row[0] * row[1]) * gains[0],)

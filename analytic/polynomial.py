@@ -93,7 +93,7 @@ def atoms_of(numbers: Iterable[Exact]) -> tuple[sympy.Expr, ...]:
     for number in numbers:
         if isinstance(number, Fraction):
             continue
-        symbols = sorted(number.free_symbols, key=str)
+        symbols: list[Any] = sorted(number.free_symbols, key=str)
         found.update(dict.fromkeys(symbols if number.is_polynomial(*symbols) else [number]))
     return tuple(found)
 
@@ -131,7 +131,7 @@ def cofactors(structure: Structure, given: Figures) -> Cofactors:
     discount, *probabilities = numbers
     whole = all(isinstance(own, Fraction) and own.denominator == 1 for own in probabilities)
     whole = whole and (isinstance(discount, Fraction) or discount.is_Symbol)
-    field = flint.fmpz_mpoly_ctx if whole else flint.fmpq_mpoly_ctx
+    field: Any = flint.fmpz_mpoly_ctx if whole else flint.fmpq_mpoly_ctx
     context = field.get(generators, flint.Ordering.lex)
     gens = context.gens()
     one, zero = context.constant(1), context.constant(0)
@@ -208,7 +208,7 @@ def _columns(
 
 def _polynomial(value: sympy.Expr, place: dict[sympy.Expr, Any], context: Any) -> Any:
     """A polynomial in the symbols of a game, in FLINT's ring (atoms are there by `atoms_of`)."""
-    symbols = sorted(value.free_symbols, key=str)
+    symbols: list[Any] = sorted(value.free_symbols, key=str)
     result = context.constant(0)
     for powers, coefficient in sympy.Poly(value, *symbols, domain="QQ").terms():
         term = context.constant(flint.fmpq(int(coefficient.p), int(coefficient.q)))

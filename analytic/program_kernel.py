@@ -204,7 +204,8 @@ def turns(
     found: list[list[Turn]] = [[] for _ in range(last)]
     for joint, away in number.items():
         if joint[player] == last:
-            chance = reduce(mul, (acting[k][state][joint[k]] for k in others))
+            one = jnp.ones_like(acting[player][state][0])
+            chance = reduce(mul, [acting[k][state][joint[k]] for k in others] or [one])
             for action in range(last):
                 to = number[(*joint[:player], action, *joint[player + 1 :])]
                 found[action].append(Turn(chance, to, away))
@@ -437,7 +438,7 @@ def cross(
     # With payoffs on entering, D has the factor g already.
     flow = weight if structure.outcomes is not None else [chain.g * d for d in weight]
     for state, (move, gain) in enumerate(zip(shift, gained, strict=True)):
-        lifted.append(_dot(move[:-1], gain))
+        lifted.append(_dot(move[:-1], gain) if gain else zero)
         for amount, action in zip(move, turns(structure, acting, along, state), strict=False):
             stream = flow[state] * amount
             for turn in action:

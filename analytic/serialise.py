@@ -25,7 +25,7 @@ from fractions import Fraction
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import flint
 
@@ -58,7 +58,7 @@ class Loaded:
     """What a document holds. It is what the file says; `check` says whether it is true."""
 
     game: DynamicGame
-    normalise: str
+    normalise: Literal["average", "sum"]
     program: Program | None
     polynomials: Polynomials | None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 from resolvent.analytic.elimination import value_inputs
 from resolvent.analytic.graph import Graph, Node, Program
@@ -27,7 +28,7 @@ def own_program(game: DynamicGame, normalise: str, general: Program) -> Program:
     policies = [
         [graph.inputs(actions) for _ in range(rows)] for rows, actions in game.policy_shapes
     ]
-    known = {symbol: graph.input() for symbol in game.symbols}
+    known: dict[Any, Node] = {symbol: graph.input() for symbol in game.symbols}
     figures = figures_of(game)
 
     def number(value: Exact) -> Node:

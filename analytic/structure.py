@@ -189,7 +189,7 @@ class _Gathered:
 
 @dataclass(frozen=True)
 class Figures:
-    """The exact numbers of a game that its structure leaves open.
+    """The numbers of a game that its structure leaves open: exact ones, or of another kind (`convert`).
 
     **Attributes:**
 
@@ -201,12 +201,12 @@ class Figures:
     - `trembles`: per player, realised actions of intended ones, row-major; empty for a steady hand.
     """
 
-    payoffs: tuple[tuple[Exact, ...], ...]
-    discounts: tuple[Exact, ...]
-    transitions: tuple[Exact, ...]
-    initial: tuple[Exact, ...]
-    readings: tuple[tuple[Exact, ...], ...]
-    trembles: tuple[tuple[Exact, ...], ...]
+    payoffs: tuple[tuple[Any, ...], ...]
+    discounts: tuple[Any, ...]
+    transitions: tuple[Any, ...]
+    initial: tuple[Any, ...]
+    readings: tuple[tuple[Any, ...], ...]
+    trembles: tuple[tuple[Any, ...], ...]
 
 
 @lru_cache(maxsize=64)

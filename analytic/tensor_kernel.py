@@ -70,10 +70,15 @@ def policies_of(kernel: Kernel, parameters: tuple[Array, ...]) -> tuple[Array, .
     """Action probabilities, `(S, A_i)` per player."""
     if kernel.parameterisation == "logits":
         return tuple(softmax_rows(own) for own in parameters)
-    return tuple(
-        jnp.concatenate([own, complement(tuple(jnp.moveaxis(own, -1, 0)))[..., None]], axis=-1)
-        for own in parameters
-    )
+    return tuple(_completed(own) for own in parameters)
+
+
+def _completed(free: Array) -> Array:
+    """The last action's probability after the others'."""
+    if free.shape[-1] == 0:
+        return jnp.ones((*free.shape[:-1], 1), free.dtype)
+    last = complement(tuple(jnp.moveaxis(free, -1, 0)))
+    return jnp.concatenate([free, last[..., None]], axis=-1)
 
 
 def _probabilities(chances: Indices, numbers: Array) -> Array:
@@ -417,7 +422,7 @@ def gradient(
     """Gradient of player `of`'s per-round value in player `wrt`'s parameters."""
     structure = kernel.structure
     solved = chains_of(structure, policies_of(kernel, parameters), numbers)
-    chain, factor = (own[structure.groups[of]] for own in (solved.chains, factors))
+    chain, factor = solved.chains[structure.groups[of]], factors[structure.groups[of]]
     x, _ = worth_of(structure, solved, factors, numbers, of)
     gains = action_values(structure, solved.acting, chain, numbers.payoffs[of], x, wrt)
     gains = intended(structure, numbers, gains, wrt)

@@ -221,7 +221,8 @@ class CompiledValue(ValueFunction):
 
     def __repr__(self) -> str:
         scale = "per-round average" if self.normalise == "average" else "discounted sum"
-        discount = "limit of discount 1" if self.patient else f"discount {self.game.discount}"
+        each = ", ".join(map(str, dict.fromkeys(self.game.discounts)))
+        discount = "limit of discount 1" if self.patient else f"discount {each}"
         return (
             f"ValueFunction({self.name}, {discount}, {scale}, "
             f"{self.kernel.parameterisation} of shapes {self.shapes}, {self.backend} backend)"
@@ -247,9 +248,11 @@ class CompiledValue(ValueFunction):
         return tuple(self._stack_one(own) for own in params)
 
     def _stack_one(self, own: Tree) -> Array:
-        if isinstance(own, tuple):
-            return jnp.stack([jnp.stack(row) for row in own])
-        return own
+        if not isinstance(own, tuple):
+            return own
+        if not own[0]:  # a player with a single action
+            return jnp.zeros((len(own), 0))
+        return jnp.stack([jnp.stack(row) for row in own])
 
     def for_loops(self) -> CompiledValue:
         """The same function with scaled payoffs, for the program kernel as separate scalars.
@@ -275,7 +278,8 @@ class CompiledValue(ValueFunction):
         `normalise`, and how to return a block in the form of `params`."""
         unstacked = isinstance(params, tuple) and isinstance(params[0], tuple)
         rows = params if unstacked else self.unstack(params)
-        dtype = jax.tree.leaves(rows)[0].dtype
+        leaves = jax.tree.leaves(params)
+        dtype = leaves[0].dtype if leaves else float
         numbers = self._units(jax.tree.map(lambda leaf: leaf.astype(dtype), self.numbers))
         back = (lambda block: block) if unstacked else self._stack_one
         return _KERNELS[self.backend], rows, numbers, back

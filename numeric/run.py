@@ -86,7 +86,7 @@ class Run:
         """One per player; `None` where the value function is a wrapped one, or of the limit 1."""
         if self.game is None or self.provenance["patient"]:
             return None
-        return tuple(Fraction(g) for g in self.game.discounts)
+        return tuple(Fraction(str(g)) for g in self.game.discounts)
 
     def summary(self) -> str:
         """What was run and what came of it, to read."""

@@ -43,7 +43,7 @@ def total(terms: Sequence[Tree], like: Tree) -> Tree:
 def inner(x: Tree, y: Tree) -> Array:
     """The inner product of x and y, over all their entries."""
     products = jax.tree.map(lambda a, b: jnp.sum(a * b), x, y)
-    return reduce(operator.add, jax.tree.leaves(products))
+    return reduce(operator.add, jax.tree.leaves(products) or [jnp.zeros(())])
 
 
 def norm(x: Tree) -> Array:
@@ -61,4 +61,5 @@ def all_finite(x: Tree) -> Array:
 
     Tests one number instead of all: 0 * entry is 0 if the entry is finite and NaN otherwise.
     """
-    return reduce(operator.add, [jnp.sum(0 * leaf) for leaf in jax.tree.leaves(x)]) == 0
+    tests = [jnp.sum(0 * leaf) for leaf in jax.tree.leaves(x)] or [jnp.zeros(())]
+    return reduce(operator.add, tests) == 0

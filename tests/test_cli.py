@@ -7,14 +7,17 @@ import json
 import subprocess
 import sys
 from fractions import Fraction
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import product
 
+import flint
 import mpmath
 import numpy as np
 import pytest
 import sympy
 
 from resolvent import __main__ as entry
+from resolvent.analytic import ClosedForm
 from resolvent.cli import environment
 from resolvent.cli.app import run
 from resolvent.games import CATALOGUE, prisoners_dilemma, write
@@ -22,6 +25,19 @@ from resolvent.numeric.run import Run
 
 PAYOFFS = {"C": {"C": (-1, -1), "D": (-3, 0)}, "D": {"C": (0, -3), "D": (-2, -2)}}
 JOINT = tuple(product("CD", repeat=2))
+GRAZING = """
+name = "grazing"
+actions = ["spare", "graze"]
+payoffs = [[[[1, 1], [3, 2]], [[0, 0], [1, 0]]], [[[1, 3], [1, 2]], [[0, 1], [0, 0]]]]
+
+[stochastic]
+discount = "9/10"
+states = ["green", "bare"]
+transitions = [
+  [["green", { green = "1/2", bare = "1/2" }], [{ green = "1/2", bare = "1/2" }, "bare"]],
+  [[{ green = "1/2", bare = "1/2" }, "bare"], ["bare", "bare"]],
+]
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +83,114 @@ def discounted_values(first, second, number=Fraction, discount=(24, 25)):
                 system[s] = [a - factor * b for a, b in zip(system[s], system[k], strict=True)]
     return [
         sum(rows[0][t] * (rewards[i][t] + g * system[t][4 + i]) for t in range(4)) for i in (0, 1)
+    ]
+
+
+class Pair:
+    """Two players of the prisoner's dilemma with noise, in fractions, by what is played round by round.
+
+    `chances[i][label]` is player i's probability of meaning C; `see(i, a, b)` what it sees after a and b;
+    `slips`, `misreads`: the noise; `before`: what seemed to have been played before, "start" or "CD".
+    """
+
+    def __init__(self, chances, see, discounts=(Fraction(24, 25),) * 2, slips="0", misreads="0"):
+        self.chances, self.see, self.discounts = chances, see, discounts
+        self.slips, self.misreads = Fraction(slips), Fraction(misreads)
+
+    def cooperating(self, i, before):
+        if before == "start":
+            meant = self.chances[i]["start"]
+        else:
+            own, other = before[i], before[1 - i]
+            wrong = "D" if other == "C" else "C"
+
+            def seen(action):
+                return self.see(i, *((own, action) if i == 0 else (action, own)))
+
+            own_chances = self.chances[i]
+            meant = (1 - self.misreads) * own_chances[seen(other)]
+            meant += self.misreads * own_chances[seen(wrong)]
+        return (1 - self.slips) * meant + self.slips * (1 - meant)
+
+    def row(self, before):
+        p, q = (self.cooperating(i, before) for i in (0, 1))
+        chances = (p * q, p * (1 - q), (1 - p) * q, (1 - p) * (1 - q))
+        return [sympy.Rational(str(chance)) for chance in chances]
+
+    def values(self, begins=None):
+        """Per round, from `start` or from a distribution over what seemed to have been played."""
+        moves = sympy.Matrix([self.row("".join(joint)) for joint in JOINT])
+        first = sympy.Matrix([self.row("start") if begins is None else begins])
+        first = first if begins is None else first * moves
+        values = []
+        for i, discount in enumerate(self.discounts):
+            g = sympy.Rational(str(discount))
+            pay = sympy.Matrix([PAYOFFS[a][b][i] for a, b in JOINT])
+            values.append((1 - g) * (first * (sympy.eye(4) - g * moves).LUsolve(pay))[0])
+        return [Fraction(str(value)) for value in values]
+
+    def averages(self):
+        """By the stationary distribution, where there is one."""
+        moves = sympy.Matrix([self.row("".join(joint)) for joint in JOINT])
+        (shares,) = (moves.T - sympy.eye(4)).nullspace()
+        return [
+            Fraction(
+                str(
+                    sum(w * PAYOFFS[a][b][i] for w, (a, b) in zip(shares, JOINT, strict=True))
+                    / sum(shares)
+                )
+            )
+            for i in (0, 1)
+        ]
+
+
+def everything(i, a, b):
+    return a + b
+
+
+def the_other(i, a, b):
+    return b if i == 0 else a
+
+
+def numbers_for(record, chances):
+    """Numbers for the symbols of a record, by player and observation."""
+    return {
+        sympy.Symbol(row[0]): sympy.Rational(str(chances[i][label]))
+        for i, own in enumerate(record["policy_symbols"])
+        for label, row in zip(record["game"]["observations"][i], own, strict=True)
+    }
+
+
+def at(expression, numbers):
+    value = sympy.sympify(expression).subs(numbers)
+    return Fraction(str(value))
+
+
+def shown_values(record, numbers):
+    """Values per round of the chain as it is shown: start, transitions and rewards."""
+    states = list(record["transitions"])
+
+    def vector(row):
+        return [sympy.Rational(str(at(row.get(state, 0), numbers))) for state in states]
+
+    moves = sympy.Matrix([vector(row) for row in record["transitions"].values()])
+    first = sympy.Matrix([vector(record["start"])])
+    discounts = record["game"]["discount"]
+    discounts = discounts if isinstance(discounts, list) else [discounts] * 2
+    values = []
+    for discount, rewards in zip(discounts, record["rewards"], strict=True):
+        g = sympy.Rational(discount)
+        resolved = (sympy.eye(len(states)) - g * moves).LUsolve(sympy.Matrix(vector(rewards)))
+        values.append(Fraction(str((1 - g) * (first * resolved)[0])))
+    return values
+
+
+def quotients(record, numbers):
+    below = record["denominator"]
+    below = below if isinstance(below, list) else [below] * len(record["numerators"])
+    return [
+        at(top, numbers) / at(bottom, numbers)
+        for top, bottom in zip(record["numerators"], below, strict=True)
     ]
 
 
@@ -138,6 +262,319 @@ def test_derive_keeps_symbols_or_takes_numbers_for_them(call):
 def test_derive_says_when_a_quotient_is_too_large(call):
     assert "too large to expand" in call("derive", "public_goods:n=3,factor=2")
     assert call("derive", "prisoners_dilemma", "--latex").startswith("\\begin{aligned}")
+
+
+CHANCES = (
+    {
+        "start": "1/11",
+        "CC": "3/11",
+        "CD": "5/11",
+        "DC": "7/11",
+        "DD": "9/11",
+        "C": "2/7",
+        "D": "6/7",
+    },
+    {
+        "start": "12/13",
+        "CC": "2/13",
+        "CD": "11/13",
+        "DC": "4/13",
+        "DD": "6/13",
+        "C": "4/9",
+        "D": "1/9",
+    },
+)
+CHANCES = tuple({label: Fraction(p) for label, p in own.items()} for own in CHANCES)
+
+
+@pytest.mark.parametrize(
+    ("options", "pair", "begins"),
+    [
+        ("--observe reactive", Pair(CHANCES, the_other), None),
+        (
+            "--discount 1/2,9/10",
+            Pair(CHANCES, everything, (Fraction(1, 2), Fraction(9, 10))),
+            None,
+        ),
+        ("--implementation-noise 1/20", Pair(CHANCES, everything, slips="1/20"), None),
+        (
+            "--observe reactive --observation-noise 1/10 --implementation-noise 1/20",
+            Pair(CHANCES, the_other, slips="1/20", misreads="1/10"),
+            None,
+        ),
+        ("--initial CD", Pair(CHANCES, everything), [0, 1, 0, 0]),
+        (
+            "--initial uniform --observe reactive --discount 1/2,0",
+            Pair(CHANCES, the_other, (Fraction(1, 2), Fraction(0))),
+            [sympy.Rational(1, 4)] * 4,
+        ),
+    ],
+)
+def test_derive_with_other_rules(call, options, pair, begins):
+    """The chain that is shown, and the quotients, against play round by round."""
+    arguments = ("derive", "prisoners_dilemma", *options.split())
+    record = json.loads(call(*arguments, "--expanded", "--json"))
+    numbers = numbers_for(record, CHANCES)
+    expected = pair.values(begins)
+    assert shown_values(record, numbers) == expected
+    assert quotients(record, numbers) == expected
+    entering = begins is None
+    assert record["rewards_for"] == ("entering" if entering else "acting")
+    shown = call(*arguments)
+    assert ("received for acting" in shown) is not entering
+    assert "rules" in shown or options.startswith("--discount")
+
+
+def test_derive_with_memories_of_different_length(call):
+    """Who remembers nothing always does the same; who remembers all may do so too."""
+    arguments = ("derive", "prisoners_dilemma", "--memory", "1,0", "--json")
+    record = json.loads(call(*arguments, "--policies", "tit_for_tat,always:D"))
+    assert record["game"]["memory"] == [1, 0]
+    assert record["game"]["observations"] == [["start", "CC", "CD", "DC", "DD"], ["always"]]
+    assert record["policy_symbols"][1] == [["q_always", "1 - q_always"]]
+    assert record["values"]["discounted_sum"] == ["-51", "-48"]
+    assert "q_always always" in call("derive", "prisoners_dilemma", "--memory", "1,0")
+
+
+def test_derive_without_memory(call):
+    """One policy for every round: the value per round is the stage payoff."""
+    record = json.loads(call("derive", "prisoners_dilemma", "--memory", 0, "--expanded", "--json"))
+    assert [sympy.expand(top) for top in record["numerators"]] == [
+        sympy.sympify("2*q_0 - p_0 - 2"),
+        sympy.sympify("2*p_0 - q_0 - 2"),
+    ]
+    assert record["denominator"] == "1"
+    assert record["transitions"] == {"start": {"start": "1"}}
+    assert "1 - p_0" not in call("derive", "prisoners_dilemma", "--memory", 0)
+
+
+def test_derive_with_symbols_for_noise_and_discounts(call):
+    arguments = ("derive", "prisoners_dilemma", "--observe", "reactive", "--discount", "g,h")
+    arguments += ("--implementation-noise", "e")
+    record = json.loads(call(*arguments, "--expanded", "--json"))
+    assert record["game"]["symbols"] == ["e", "g", "h"]
+    settings = {"e": "1/20", "g": "1/2", "h": "9/10"}
+    pair = Pair(CHANCES, the_other, (Fraction(1, 2), Fraction(9, 10)), slips="1/20")
+    numbers = numbers_for(record, CHANCES)
+    numbers |= {sympy.Symbol(name): sympy.Rational(value) for name, value in settings.items()}
+    assert quotients(record, numbers) == pair.values()
+    formulas = record["formula"].splitlines()
+    assert formulas[1] == "V_2 = (1 - h) p0' (I - h P)^-1 r_2"
+
+
+@pytest.fixture
+def grazing(tmp_path):
+    path = tmp_path / "grazing.toml"
+    path.write_text(GRAZING)
+    return path
+
+
+def test_derive_a_stochastic_game(call, grazing):
+    """Both spare: one each round, for ever. Both graze: two each, once."""
+    for policies, expected in (("always:spare", "1"), ("always:graze", "1/5")):
+        record = json.loads(call("derive", grazing, "--policies", policies, "--json"))
+        assert record["values"]["per_round"] == [expected] * 2
+    assert record["start"] == {"green": "1"}
+    assert record["game"]["memory"] is None
+    assert record["game"]["transitions"][0][0] == ["green", {"green": "1/2", "bare": "1/2"}]
+    numbers = {sympy.Symbol(name): 1 for name in ("p_green", "p_bare", "q_green", "q_bare")}
+    assert shown_values(record, numbers) == [1, 1]
+    shown = call("derive", grazing)
+    assert "grazing, with discount 9/10" in shown
+    assert "green  spare, graze  1, 3     green 1/2, bare 1/2" in shown
+    assert "-p_bare q_bare + q_bare" in shown
+
+
+def test_games_shows_a_stochastic_game(call, grazing):
+    assert "green 1/2, bare 1/2" in call("games", grazing)
+    record = json.loads(call("games", grazing, "--json"))
+    assert (record["kind"], record["states"]) == ("stochastic", ["green", "bare"])
+    assert record["payoffs"][0] == [[["1", "1"], ["3", "2"]], [["0", "0"], ["1", "0"]]]
+
+
+def test_large_games_are_shown_in_part(call, tmp_path):
+    shown = call("derive", "prisoners_dilemma", "--memory", 3)
+    assert "82 more rows alike" in shown
+    assert "(85 in all)" in shown
+    write(prisoners_dilemma().iterated("1/2", memory=3).as_stochastic(), tmp_path / "game.toml")
+    assert "85 states with 4 joint actions each" in call("derive", tmp_path / "game.toml")
+
+
+def test_observations_whose_names_differ_in_signs_only_stay_apart(call, tmp_path):
+    labels = {"start": "start", "CC": "a b", "CD": "a-b", "DC": "a_b", "DD": "a+b"}
+    write(prisoners_dilemma().iterated("1/2", observe=labels), tmp_path / "game.toml")
+    record = json.loads(call("derive", tmp_path / "game.toml", "--json"))
+    symbols = [row[0] for own in record["policy_symbols"] for row in own]
+    assert len(set(symbols)) == 10
+    assert all(symbol.isidentifier() for symbol in symbols)
+
+
+def test_options_override_what_a_file_says(call, tmp_path, capsys):
+    path = tmp_path / "game.toml"
+    write(
+        prisoners_dilemma().iterated("1/2", observe="reactive", implementation_noise="1/20"), path
+    )
+
+    def rules(*options):
+        game = json.loads(call("derive", path, *options, "--json"))["game"]
+        return game["discount"], game["observations"][0], game["implementation_noise"]
+
+    noise = [[["19/20", "1/20"], ["1/20", "19/20"]]] * 2
+    assert rules() == ("1/2", ["start", "C", "D"], noise)
+    assert rules("--discount", "9/10") == ("9/10", ["start", "C", "D"], noise)
+    assert rules("--initial", "CC") == ("1/2", ["C", "D"], noise)
+    assert rules("--initial", "start") == ("1/2", ["start", "C", "D"], noise)
+    assert rules("--implementation-noise", "0")[2] == [None, None]
+    assert rules("--observe", "own,all", "--memory", "1")[1] == ["start", "C", "D"]
+    assert len(rules("--observe", "reactive", "--memory", "2")[1]) == 7
+    assert run(["derive", str(path), "--memory", "2"]) == 2
+    assert "with other states, add --observe" in capsys.readouterr().err
+
+    write(prisoners_dilemma().iterated("1/2", initial="uniform"), path)
+    assert len(rules("--initial", "start")[1]) == 5
+    assert run(["derive", str(path), "--memory", "2"]) == 2
+    assert "add --initial" in capsys.readouterr().err
+
+
+# Average payoffs, enclosures, symmetric play and exports -------------------------------------
+
+
+def test_average_where_play_may_end_up_in_two_places(call):
+    """Two grim players cooperate for ever. The slightest noise ends it: whoever slips is never
+    forgiven, so that with the noise gone last they defect."""
+    arguments = ("derive", "prisoners_dilemma", "--average", "--policies", "grim")
+    record = json.loads(call(*arguments, "--json"))["average"]
+    assert (record["payoffs"], record["trembling"]) == (["-1", "-1"], None)
+    first, second = record["without_noise"]["classes"]
+    assert (first["states"], first["probability"], first["shares"]) == (["CC"], "1", {"CC": "1"})
+    assert (second["states"], second["probability"], second["payoffs"]) == (["DD"], "0", ["-2"] * 2)
+    assert record["without_noise"]["transient"] == ["start", "CD", "DC"]
+    noisy = (*arguments, "--trembling", "uniform")
+    assert json.loads(call(*noisy, "--json"))["average"]["payoffs"] == ["-2", "-2"]
+    ordered = json.loads(call(*noisy, "--order", "noise_first", "--json"))["average"]
+    assert (ordered["payoffs"], ordered["order"]) == (["-1", "-1"], "noise_first")
+    shown = call(*noisy)
+    assert "{CC}: period 1, reached with probability 1" in shown
+    assert "(discount_first)" in shown
+
+
+def test_average_with_a_noise_that_stays(call):
+    """A tenth of the rounds at random: a twentieth of C where grim means D."""
+    low = Fraction(1, 20)
+    chances = {"start": 1 - low, "CC": 1 - low, "CD": low, "DC": low, "DD": low}
+    arguments = ("derive", "prisoners_dilemma", "--average", "--policies", "grim")
+    record = json.loads(call(*arguments, "--trembling", "1/10", "--json"))["average"]
+    expected = Pair((chances, chances), everything).averages()
+    assert record["payoffs"] == [str(payoff) for payoff in expected]
+    assert "at random with probability 1/10" in " ".join(
+        call(*arguments, "--trembling", "1/10").split()
+    )
+
+
+def test_average_as_formulas(call):
+    arguments = ("derive", "prisoners_dilemma", "--average", "--expanded")
+    record = json.loads(call(*arguments, "--implementation-noise", "1/20", "--json"))
+    pair = Pair(CHANCES, everything, slips="1/20")
+    numbers = numbers_for(record, CHANCES)
+    assert quotients(record["average"], numbers) == pair.averages()
+    assert "numerators" not in record
+    assert "Numerator of V_1, discount 1" in call(*arguments)
+    assert r"\lim_{g \to 1} V_{2} &= \frac{" in call(*arguments, "--latex")
+    assert "--policies" in call("derive", "prisoners_dilemma", "--average")
+
+
+def test_average_of_a_game_that_splits_needs_policies(call, tmp_path, capsys):
+    """Heads leads to one place for ever, tails to another."""
+    path = tmp_path / "game.toml"
+    path.write_text(
+        'payoffs = [[[0, 0], [1, 1], [5, 5]]]\nactions = ["h", "t"]\n[stochastic]\ndiscount = "1/2"\n'
+        'states = ["toss", "one", "five"]\ntransitions = [["one", "five"], ["one", "one"], ["five", "five"]]'
+    )
+    assert run(["derive", str(path), "--average", "--expanded"]) == 2
+    assert "2 separate sets of states" in capsys.readouterr().err
+    record = json.loads(call("derive", path, "--average", "--policies", "uniform", "--json"))
+    assert record["average"]["payoffs"] == ["3"]
+    assert "2 separate sets of states" in call("derive", path, "--average")
+    # The default learner has nobody to look ahead at.
+    assert run(["learn", str(path)]) == 2
+    assert "there are none; use naive" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("normalise", "unit"), [("average", "per_round"), ("sum", "discounted_sum")]
+)
+def test_enclosures_contain_the_value_and_are_small(call, normalise, unit):
+    chances = "1/2:9/10:1/3:2/3:1/7"
+    arguments = ("derive", "prisoners_dilemma", "--normalise", normalise)
+    arguments += ("--policies", f"memory_one:{chances},uniform")
+    exact = json.loads(call(*arguments, "--json"))["values"][unit]
+    record = json.loads(call(*arguments, "--enclose", 200, "--json"))
+    assert "values" not in record
+    assert record["enclosures"]["bits"] == 200
+    with flint.ctx.workprec(400):
+        for ball, value in zip(record["enclosures"][unit], map(Fraction, exact), strict=True):
+            enclosure = flint.arb(ball)
+            assert enclosure.contains(flint.arb(flint.fmpq(value.numerator, value.denominator)))
+            assert enclosure.rel_accuracy_bits() >= 195
+    assert "enclosed to 200 bits" in call(*arguments, "--enclose", 200)
+
+
+def test_symmetric_play(call):
+    arguments = ("derive", "prisoners_dilemma", "--symmetric")
+    record = json.loads(call(*arguments, "--json"))
+    own = CHANCES[0]
+    swapped = {**own, "CD": own["DC"], "DC": own["CD"]}
+    expected = Pair((own, swapped), everything).values()
+    numbers = numbers_for(record, CHANCES)
+    assert [at(value, numbers) for value in record["symmetric"]] == expected
+    assert len(set(expected)) == 1
+    assert "every V_i, where all play player 1's policy" in call(*arguments)
+
+
+def test_export_writes_what_can_be_read_back(call, tmp_path):
+    policies = "memory_one:1/2:9/10:1/3:2/3:1/7,uniform"
+    arguments = ("derive", "prisoners_dilemma", "--discount", "1/2,9/10", "--policies", policies)
+    record = json.loads(call(*arguments, "--json", "--export", tmp_path / "form.json"))
+    joint = [[list(map(Fraction, row)) for row in own] for own in record["policies"]]
+    exact = tuple(map(Fraction, record["values"]["per_round"]))
+    assert ClosedForm.load(tmp_path / "form.json").evaluate(joint) == exact
+
+    assert "Wrote" in call(*arguments, "--export", tmp_path / "form.py")
+    spec = spec_from_file_location("form", tmp_path / "form.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert tuple(module.values(joint, Fraction)) == exact
+
+    call(*arguments, "--export", tmp_path / "my form.c")
+    assert "void my_form_values(" in (tmp_path / "my form.c").read_text()
+
+    # Symbols are kept in what is loaded again.
+    symbolic = ("derive", "prisoners_dilemma:T=b", "--discount", "1/2", "--export")
+    call(*symbolic, tmp_path / "form.json")
+    loaded = ClosedForm.load(tmp_path / "form.json")
+    assert loaded.evaluate(joint, {"b": "0"})[0] == exact[0]
+
+
+def test_export_of_latex_is_expanded_where_it_can_be(call, tmp_path):
+    path = tmp_path / "form.tex"
+    call("derive", "prisoners_dilemma:symbolic", "--observe", "reactive", "--export", path)
+    assert path.read_text().count(r"\frac{") >= 2
+    call("derive", "public_goods:n=3,factor=2", "--export", path)
+    assert r"V_i &= " in path.read_text()
+    assert r"V_{1} &= " not in path.read_text()
+
+
+def test_gradient_with_discounts_of_their_own_who_see_the_other_only(call):
+    """Both toss a coin: a C costs one, as often as it is seen: the start once, C and D in half of the
+    later rounds, which count 1 together for player 1 and 9 for player 2. Times p (1 - p)."""
+    arguments = ("--learner", "naive", "--observe", "reactive", "--discount", "1/2,9/10")
+    record = json.loads(call("gradient", "prisoners_dilemma", *arguments, "--json"))
+    first, second = record["players"]
+    assert first["exact_update"] == [["-1/4"], ["-1/8"], ["-1/8"]]
+    assert second["exact_update"] == [["-1/4"], ["-9/8"], ["-9/8"]]
+    assert np.ravel(second["update"]) == pytest.approx([-0.25, -1.125, -1.125], rel=1e-14)
 
 
 def test_gradient_agrees_with_finite_differences(call):
@@ -248,6 +685,23 @@ def test_learn_prints_saves_and_draws(call, tmp_path):
     assert f"{record['payoff_per_round'][0]['mean']:.4f}" in shown
 
 
+def test_learn_by_other_rules(call):
+    """Discounts, observations and noise of each player's own; what is played explains what player 1
+    earns."""
+    arguments = ("learn", "prisoners_dilemma", "--runs", 4, "--steps", 2, "--learners", "naive")
+    options = ("--observe", "reactive,all", "--discount", "1/2,9/10", "--initial", "uniform")
+    noise = ("--implementation-noise", "0,1/20")
+    record = json.loads(call(*arguments, *options, *noise, "--json"))
+    assert [len(own) for own in record["mean_policies"]] == [2, 4]
+    shares = zip(JOINT, record["outcomes"].values(), strict=True)
+    earned = sum(share * PAYOFFS[a][b][0] for (a, b), share in shares)
+    assert earned == pytest.approx(record["payoff_per_round"][0]["mean"], rel=1e-9)
+    shown = call(*arguments, *options, *noise)
+    assert "with discounts 1/2 and 9/10" in shown
+    assert "discounted as by player 1" in shown
+    assert shown.count("mean policy") == 2
+
+
 def test_demo_tells_the_story(call):
     told = call("demo", "--runs", 8, "--steps", 3)
     for landmark in (
@@ -283,10 +737,45 @@ def test_demo_tells_the_story(call):
         ("derive prisoners_dilemma --policies always:X", "action must be one of C, D"),
         ("derive prisoners_dilemma --policies tit_for_that", "did you mean 'tit_for_tat'?"),
         ("derive prisoners_dilemma --set b=3", "got b to substitute"),
-        ("derive prisoners_dilemma --memory 0", "--memory"),
+        ("derive prisoners_dilemma --memory -1", "--memory: memory must not be negative"),
+        ("derive prisoners_dilemma --memory one", "--memory: expected a whole number; got 'one'"),
+        (
+            "derive prisoners_dilemma --memory 1,1,1",
+            "--memory: memory must be one integer or one per",
+        ),
+        ("derive prisoners_dilemma --discount 1/2,1/3,1/4", "--discount: discount must"),
+        ("derive prisoners_dilemma --observe sideways", "expected all, reactive, own"),
+        ("derive prisoners_dilemma --observe own,own,own", "--observe: observe must hold"),
+        ("derive prisoners_dilemma --observe reactive --policies grim", "grim: player 0 must tell"),
+        ("derive prisoners_dilemma --initial XX", "--initial: initial may have CC, CD, DC, DD"),
+        ("derive prisoners_dilemma --implementation-noise 2", "--implementation-noise: "),
+        ("derive prisoners_dilemma --memory 2 --observation-noise 0.1", "--observation-noise: "),
+        ("derive prisoners_dilemma --trembling uniform", "--trembling: only with --average"),
+        ("derive prisoners_dilemma --average --trembling uniform", "needs --policies"),
+        ("derive prisoners_dilemma --average --policies grim --order noise_first", "--trembling"),
+        ("derive prisoners_dilemma --average --policies grim --trembling 2", "(0, 1)"),
+        (
+            "derive chicken --average --policies grim --trembling 0.1 --order noise_first",
+            "--order: only for noise that vanishes",
+        ),
+        ("derive prisoners_dilemma --average --order first", "--order"),
+        ("derive prisoners_dilemma --average --normalise sum", "leave out --normalise sum"),
+        ("derive public_goods --average --expanded", "--expanded: the expanded rational function"),
+        ("derive prisoners_dilemma --enclose 64", "--enclose: needs --policies"),
+        ("derive prisoners_dilemma --enclose 1 --policies grim", "--enclose: bits"),
+        ("derive prisoners_dilemma --symmetric --average", "--symmetric: not with --average"),
+        ("derive prisoners_dilemma --symmetric --observe all,own", "--symmetric: expected"),
+        ("derive public_goods --symmetric", "--symmetric: the expanded rational function"),
+        ("derive prisoners_dilemma --export form.txt", "must end in .tex or .py or .c or .json"),
+        ("derive prisoners_dilemma --export no/such/form.c", "--export: there is no folder"),
+        ("derive prisoners_dilemma:symbolic --export form.c", "needs numbers in place of P, R"),
         ("derive prisoners_dilemma:symbolic --policies uniform", "P, R, S, T"),
         ("derive public_goods --expanded", "--expanded"),
         ("derive prisoners_dilemma --latex --json", "--latex"),
+        ("derive prisoners_dilemma --latex --policies grim", "leave out --policies"),
+        ("derive prisoners_dilemma --latex --average", "add --expanded"),
+        ("derive prisoners_dilemma --latex --symmetric", "not with --symmetric"),
+        ("derive prisoners_dilemma --average --policies grim --enclose 9", "not with --average"),
         ("gradient prisoners_dilemma --learner loal", "did you mean 'lola'?"),
         ("gradient prisoners_dilemma --learner lola:wrong", "taylor"),
         ("gradient prisoners_dilemma --learner naive:exact", "naive has no variants"),
@@ -325,6 +814,27 @@ def test_a_one_shot_file_needs_a_discount(tmp_path, capsys, call):
     path.write_text("NFG 1 R rubbish")
     assert run(["derive", str(path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("derive FILE --discount 1/2", "--discount: FILE is a stochastic game"),
+        (
+            "gradient FILE --implementation-noise 1/2",
+            "--implementation-noise: FILE is a stochastic",
+        ),
+        ("learn FILE --memory 2", "what the file says"),
+        ("derive FILE --policies tit_for_tat", "tit_for_tat: game must be an IteratedGame"),
+        ("derive FILE --symmetric", "--symmetric: expected an iterated game"),
+    ],
+)
+def test_a_stochastic_game_is_what_its_file_says(arguments, message, grazing, capsys):
+    assert run([str(grazing) if word == "FILE" else word for word in arguments.split()]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert message.replace("FILE", str(grazing)) in printed.err
+    assert printed.err.count("\n") == 1
 
 
 def test_a_failed_computation_is_status_1(capsys):

@@ -6,7 +6,7 @@ import pytest
 
 from resolvent import plotting
 from resolvent.analytic import closed_form
-from resolvent.games import coordination, prisoners_dilemma
+from resolvent.games import StochasticGame, coordination, prisoners_dilemma
 from resolvent.numeric import ValueFunction
 from resolvent.numeric.learners import Naive
 from resolvent.numeric.learning import learn
@@ -46,6 +46,22 @@ def test_payoffs_are_per_round_and_in_the_feasible_polygon(normalise):
 def test_payoffs_on_a_line_have_a_segment():
     ax = plotting.payoffs(run_of(coordination(), "average"))
     assert corners_of(ax) == {(0, 0), (2, 2)}
+
+
+def test_payoffs_by_state_and_discounts_of_their_own():
+    """The polygon is of all payoffs in all states; sums are scaled by each player's own discount."""
+    game = StochasticGame(
+        payoffs=[[[[1, 3], [1, 1]], [[0, 0], [0, 0]]], [[[1, 2], [1, 1]], [[0, 5], [0, 0]]]],
+        transitions=[[[[0, 1], [1, 0]], [[0, 1], [0, 1]]], [[[1, 0], [0, 1]], [[1, 0], [1, 0]]]],
+        discount=["1/2", "9/10"],
+    )
+    values = closed_form(game, "sum").compile()
+    run = learn(values, Naive(0.1), jax.random.key(0), 2, batch=3)
+    ax = plotting.payoffs(run)
+    assert corners_of(ax) == {(0, 0), (0, 5), (3, 2)}
+    drawn = np.asarray(ax.collections[0].get_offsets())
+    assert drawn == pytest.approx(run.values * [0.5, 0.1])
+    assert ax.patches[0].get_path().contains_points(drawn).all()
 
 
 def test_overview_draws_the_values_and_the_payoffs():

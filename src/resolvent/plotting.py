@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from resolvent.games import NormalForm
+    from resolvent.games import DynamicGame
     from resolvent.numeric.run import Run
 
 
@@ -46,13 +45,15 @@ def payoffs(run: Run, ax: Axes | None = None, players: tuple[int, int] = (0, 1))
             f"players: expected two different players from 0 to {run.num_players - 1}; got {players}"
         )
     ax = _axes(ax)
-    feasible = _hull(_stage_payoffs(game.stage)[:, players])
+    feasible = _hull(_payoffs(game)[:, players])
     ax.fill(*feasible.T, facecolor="0.92", edgecolor="0.6", linewidth=1, zorder=0)
-    scale = 1.0 if run.normalise == "average" else float(1 - Fraction(str(game.discount)))
-    points = scale * run.values.reshape(-1, run.num_players)[:, players]
+    scale = np.ones(run.num_players)
+    if run.normalise == "sum" and run.discounts is not None:
+        scale = np.array([float(1 - g) for g in run.discounts])
+    points = (scale * run.values.reshape(-1, run.num_players))[:, players]
     ax.scatter(*points.T, s=14, color="C0", alpha=0.5, linewidths=0, label=f"{len(points):,} runs")
     ax.scatter(*points.mean(0), marker="x", s=60, color="black", label="mean")
-    names = [game.stage.players[player] for player in players]
+    names = [game.players[player] for player in players]
     ax.set(
         xlabel=f"player {names[0]}, payoff per round",
         ylabel=f"player {names[1]}, payoff per round",
@@ -91,9 +92,10 @@ def _axes(ax: Axes | None) -> Axes:
     return pyplot.subplots()[1]
 
 
-def _stage_payoffs(stage: NormalForm) -> NDArray[np.float64]:
-    """`(joint actions, n)`."""
-    return np.array([[float(pay) for pay in stage.payoff(joint)] for joint in stage.joint_actions])
+def _payoffs(game: DynamicGame) -> NDArray[np.float64]:
+    """All payoffs of a round, `(outcomes, n)`."""
+    table = np.array([[list(map(float, row)) for row in own] for own in game.rewards])
+    return np.unique(table.reshape(game.num_players, -1).T, axis=0)
 
 
 def _hull(points: NDArray[np.float64]) -> NDArray[np.float64]:

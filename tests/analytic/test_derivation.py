@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import product
 from math import factorial
 from random import Random
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -222,7 +223,8 @@ def test_average_in_symbols_is_press_and_dyson():
 
     bottom = det([1, 1, 1, 1])
     for value, pay in zip(form.average(), ([3, 0, 5, 1], [3, 5, 0, 1]), strict=True):
-        assert same(value, det(pay) / bottom)
+        quotient: Any = det(pay)
+        assert same(value, quotient / bottom)
 
 
 def test_average_is_the_limit_of_values():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from resolvent.analytic import closed_form
-from resolvent.games import chicken, prisoners_dilemma
+from resolvent.games import NormalForm, chicken, prisoners_dilemma
 from resolvent.numeric import ValueFunction
 from resolvent.numeric.learners import LOLA, AbstractLearner, Naive
 from resolvent.numeric.learning import learn
@@ -444,3 +444,17 @@ def test_single_precision_mode_is_refused():
             Naive(0.1)
     finally:
         jax.config.update("jax_enable_x64", True)
+
+
+@pytest.mark.parametrize("backend", ["program", "tensor"])
+@pytest.mark.parametrize(
+    ("payoffs", "best"), [([[1, 3]], [3.0]), ([[[1], [2]], [[0], [3]]], [2.0, 3.0])]
+)
+def test_players_with_nobody_to_shape_and_with_nothing_to_choose(payoffs, best, backend):
+    """One player alone, and one whose partner has a single action: both learn what pays most."""
+    values = closed_form(NormalForm(payoffs).iterated("1/2")).compile(backend=backend)
+    start = tuple(jnp.zeros(shape) for shape in values.shapes)
+    learners = LOLA(rate=5.0) if len(best) > 1 else Naive(rate=5.0)
+    run = learn(values, learners, start, steps=300)
+    assert run.values == pytest.approx(best, abs=0.02)
+    assert [own.shape for own in run.params] == list(values.shapes)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, cast
 import typer
 
 from resolvent.cli.errors import BAD_INPUT, FAILED, INTERRUPTED, OK, BadInputError, FailedError
+from resolvent.cli.inputs import Asked
 
 app: typer.Typer = typer.Typer(
     name="resolvent",
@@ -37,6 +38,13 @@ class Scale(StrEnum):
     sum = "sum"
 
 
+class Order(StrEnum):
+    """Which limit is taken first."""
+
+    discount_first = "discount_first"
+    noise_first = "noise_first"
+
+
 class Parameters(StrEnum):
     """What learners change."""
 
@@ -48,17 +56,50 @@ Game = Annotated[str, typer.Argument(metavar="GAME", help="A name of the catalog
 Discount = Annotated[
     str | None,
     typer.Option(
-        metavar="NUMBER",
-        help="Discount factor in [0, 1), such as 24/25 or 0.96. Default: the file's; 24/25 for the catalogue.",
+        metavar="NUMBERS",
+        help="Discount factor in [0, 1), such as 24/25 or 0.96; one for all players, or one each: 1/2,0.9. "
+        "Default: the file's; 24/25 for the catalogue.",
         show_default=False,
     ),
 ]
 Memory = Annotated[
-    int | None,
+    str | None,
     typer.Option(
-        min=0,
         metavar="ROUNDS",
-        help="Rounds remembered. Default: the file's, or 1.",
+        help="Rounds remembered, by all players or by each: 2,1. Default: the file's, or 1.",
+        show_default=False,
+    ),
+]
+Observe = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHAT",
+        help="Of what is remembered, players see the others' actions (reactive), their own (own) or all. "
+        "For all players or each.",
+        show_default=False,
+    ),
+]
+Initial = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STATE",
+        help="Begin as if this had just been played, such as CC, or uniform: without a start.",
+        show_default=False,
+    ),
+]
+ImplementationNoise = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBERS",
+        help="Chance that another action is realised than the one meant; for all players or each.",
+        show_default=False,
+    ),
+]
+ObservationNoise = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBERS",
+        help="Chance to misread another player's last action; for all players or each.",
         show_default=False,
     ),
 ]
@@ -134,6 +175,10 @@ def derive(
     game: Game,
     discount: Discount = None,
     memory: Memory = None,
+    observe: Observe = None,
+    initial: Initial = None,
+    implementation_noise: ImplementationNoise = None,
+    observation_noise: ObservationNoise = None,
     settings: Settings = None,
     normalise: Annotated[
         Scale, typer.Option(help="Values per round, or discounted sums.")
@@ -149,34 +194,91 @@ def derive(
     expanded: Annotated[
         bool, typer.Option("--expanded", help="Print the values as quotients of polynomials.")
     ] = False,
+    symmetric: Annotated[
+        bool,
+        typer.Option("--symmetric", help="Print the value where all play player 1's policy."),
+    ] = False,
+    average: Annotated[
+        bool,
+        typer.Option(
+            "--average",
+            help="Average payoffs, the limit of discount 1: with --policies or --expanded.",
+        ),
+    ] = False,
+    trembling: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NOISE",
+            help="With --average: a chance of a random action, or uniform for one that goes to 0.",
+            show_default=False,
+        ),
+    ] = None,
+    order: Annotated[
+        Order | None,
+        typer.Option(
+            help="With --trembling uniform: which limit is taken first. Default: discount_first.",
+            show_default=False,
+        ),
+    ] = None,
+    enclose: Annotated[
+        int | None,
+        typer.Option(
+            metavar="BITS",
+            help="With --policies: values as intervals that contain them, of so many bits.",
+            show_default=False,
+        ),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the closed form as LaTeX (.tex), source (.py, .c), or to load again (.json).",
+            show_default=False,
+        ),
+    ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Derive the value of an iterated game: Markov chain, formula, program.
+    """Derive the value of an iterated or stochastic game: Markov chain, formula, program.
 
     \b
     resolvent derive prisoners_dilemma --policies tit_for_tat,always:D
     resolvent derive prisoners_dilemma:symbolic --discount g --latex
     resolvent derive game.toml --set b=3 --set c=1 --expanded --json
+    resolvent derive prisoners_dilemma --observe reactive --symmetric
+    resolvent derive prisoners_dilemma --average --policies grim --trembling uniform
+    resolvent derive chicken --memory 2,1 --export chicken.c
 
-    A discount that is a name stays a symbol. Policies: uniform, always:ACTION, tit_for_tat,
+    A discount or noise that is a name stays a symbol. Policies: uniform, always:ACTION, tit_for_tat,
     win_stay_lose_shift, grim, memory_one:START:CC:CD:DC:DD (chances of cooperating, own action first).
     """
-    if latex and as_json:
-        raise BadInputError("--latex: give either --latex or --json")
+    from resolvent.cli.derive import Wanted
     from resolvent.cli.derive import derive as command
 
-    command(
+    asked = Asked(
         game,
         discount,
         memory,
-        settings or [],
-        _scale(normalise),
-        policies,
-        expanded,
-        latex,
-        as_json,
+        observe,
+        initial,
+        implementation_noise,
+        observation_noise,
+        settings or (),
     )
+    wanted = Wanted(
+        _scale(normalise),
+        policies=policies,
+        expanded=expanded,
+        average=average,
+        trembling=trembling,
+        order=None if order is None else cast("Any", order.value),
+        enclose=enclose,
+        symmetric=symmetric,
+        export=export,
+        as_latex=latex,
+        as_json=as_json,
+    )
+    command(asked, wanted)
 
 
 @app.command(short_help="One exact update, term by term.")
@@ -210,6 +312,10 @@ def gradient(
     ] = Scale.sum,
     discount: Discount = None,
     memory: Memory = None,
+    observe: Observe = None,
+    initial: Initial = None,
+    implementation_noise: ImplementationNoise = None,
+    observation_noise: ObservationNoise = None,
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
@@ -219,13 +325,23 @@ def gradient(
     resolvent gradient prisoners_dilemma
     resolvent gradient stag_hunt --learner lola:original,naive --rate 0.1
     resolvent gradient chicken --policies memory_one:1/2:9/10:1/10:9/10:1/10 --json
+    resolvent gradient chicken --observe reactive --discount 1/2,9/10
 
     Learners: naive, look_ahead, lola (or lola:taylor), lola:original, lola:exact.
     """
     from resolvent.cli.gradient import gradient as command
 
     command(
-        game,
+        Asked(
+            game,
+            discount,
+            memory,
+            observe,
+            initial,
+            implementation_noise,
+            observation_noise,
+            settings or (),
+        ),
         learner,
         rate,
         lookahead,
@@ -233,9 +349,6 @@ def gradient(
         logits,
         cast("Literal['logits', 'policies']", parameters.value),
         _scale(normalise),
-        discount,
-        memory,
-        settings or [],
         as_json,
     )
 
@@ -261,6 +374,10 @@ def learn(
     ] = Scale.sum,
     discount: Discount = None,
     memory: Memory = None,
+    observe: Observe = None,
+    initial: Initial = None,
+    implementation_noise: ImplementationNoise = None,
+    observation_noise: ObservationNoise = None,
     settings: Settings = None,
     save: Annotated[
         Path | None, typer.Option(metavar="FILE.npz", help="Save the run.", show_default=False)
@@ -277,6 +394,7 @@ def learn(
     resolvent learn prisoners_dilemma
     resolvent learn prisoners_dilemma --learners lola,naive --runs 1000
     resolvent learn chicken:payoffs=mild -l lola:exact --rate 0.1 --save run.npz --plot run.png
+    resolvent learn stag_hunt --observe reactive --implementation-noise 1/100
 
     Learners: naive, look_ahead, lola (or lola:taylor), lola:original, lola:exact. Rates in the papers are
     for discounted sums, the default here; payoffs are printed per round.
@@ -284,7 +402,16 @@ def learn(
     from resolvent.cli.learn import learn as command
 
     finished = command(
-        game,
+        Asked(
+            game,
+            discount,
+            memory,
+            observe,
+            initial,
+            implementation_noise,
+            observation_noise,
+            settings or (),
+        ),
         learners,
         steps,
         runs,
@@ -293,9 +420,6 @@ def learn(
         lookahead,
         scale,
         _scale(normalise),
-        discount,
-        memory,
-        settings or [],
         save,
         plot,
         as_json,

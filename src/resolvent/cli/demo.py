@@ -47,9 +47,9 @@ def demo(runs: int, steps: int, seed: int) -> None:
 
     form = closed_form(game, "sum")
     _state(out, game)
-    _derive(out, form)
-    _differentiate(out, form)
-    _learn(out, form, runs, steps, seed)
+    _derive(out, form, game)
+    _differentiate(out, form, game)
+    _learn(out, form, game, runs, steps, seed)
     out.print()
     out.print(output.dim(f"  {time.perf_counter() - began:.1f} s in all"))
     output.prose(
@@ -72,13 +72,12 @@ def _state(out: Console, game: IteratedGame) -> None:
     )
 
 
-def _derive(out: Console, form: ClosedForm) -> None:
+def _derive(out: Console, form: ClosedForm, game: IteratedGame) -> None:
     output.heading(out, "2. Its value, derived")
     show.derivation(out, form)
     out.print()
     show.size_lines(out, form)
     out.print()
-    game = form.game
     players = [
         ("tit for tat", tit_for_tat(game, 0), "always defect", always(game, 1, "D")),
         ("tit for tat", tit_for_tat(game, 0), "tit for tat", tit_for_tat(game, 1)),
@@ -106,9 +105,8 @@ def _derive(out: Console, form: ClosedForm) -> None:
     )
 
 
-def _differentiate(out: Console, form: ClosedForm) -> None:
+def _differentiate(out: Console, form: ClosedForm, game: IteratedGame) -> None:
     output.heading(out, "3. The exact LOLA gradient")
-    game = form.game
     coin: tuple[ExactPolicy, ...] = (uniform(game, 0), uniform(game, 1))
     terms = exact_terms(form, coin, (Fraction(1), Fraction(1)))[0]
     output.prose(
@@ -152,7 +150,9 @@ def _step_rows(game: IteratedGame, terms: Terms) -> list[list[output.Cell]]:
     return rows
 
 
-def _learn(out: Console, form: ClosedForm, runs: int, steps: int, seed: int) -> None:
+def _learn(
+    out: Console, form: ClosedForm, game: IteratedGame, runs: int, steps: int, seed: int
+) -> None:
     output.heading(out, "4. Learning")
     output.prose(
         out,
@@ -171,7 +171,7 @@ def _learn(out: Console, form: ClosedForm, runs: int, steps: int, seed: int) -> 
     from resolvent.numeric.learning import learn
 
     values = form.compile()
-    shape = (form.game.num_players, runs, *values.shapes[0])
+    shape = (game.num_players, runs, *values.shapes[0])
     start = tuple(jax.random.normal(jax.random.key(seed), shape, dtype=jnp.float64))
     finished: dict[str, Run] = {}
     seconds: dict[str, float] = {}
@@ -188,7 +188,7 @@ def _learn(out: Console, form: ClosedForm, runs: int, steps: int, seed: int) -> 
             raise KeyboardInterrupt
     _print_runs(out, finished, seconds)
     _print_course(out, finished)
-    _print_policies(out, form.game, finished["LOLA"])
+    _print_policies(out, game, finished["LOLA"])
 
 
 def _with_status(label: str, work: Callable[[], Any]) -> Any:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from resolvent.cli import output, show
-from resolvent.cli.inputs import catalogue_options, stage_or_iterated
+from resolvent.cli.inputs import any_game, catalogue_options
 from resolvent.games import CATALOGUE, IteratedGame, NormalForm
 
 
@@ -50,20 +50,21 @@ def _print_catalogue(as_json: bool) -> None:
 
 
 def _print_game(text: str, as_json: bool) -> None:
-    game = stage_or_iterated(text)
-    stage = game.stage if isinstance(game, IteratedGame) else game
+    game = any_game(text)
     key = text.partition(":")[0].strip().lower().replace("-", "_")
     known = key if key in CATALOGUE else None
     if as_json:
-        record = _stage_record(stage)
-        if isinstance(game, IteratedGame):
-            record |= {"discount": game.discount, "memory": game.memory}
+        if isinstance(game, NormalForm):
+            record = _stage_record(game)
+        else:
+            stated_as = game.stage.stated_as if isinstance(game, IteratedGame) else "payoffs"
+            record = show.game_record(game) | {"stated_as": stated_as}
         output.print_json(record | ({"options": _options(known)} if known else {}))
         return
     out = output.console()
     output.heading(out, str(game).splitlines()[0])
-    show.payoff_table(out, stage)
-    if isinstance(game, IteratedGame):
+    show.payoff_table(out, game)
+    if not isinstance(game, NormalForm):
         out.print("\n  " + str(game).splitlines()[-1], soft_wrap=True)
     if known:
         out.print()

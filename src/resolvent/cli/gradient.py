@@ -12,6 +12,7 @@ from resolvent.analytic.shaping_terms import Block, exact_terms
 from resolvent.cli import inputs, output, show
 from resolvent.cli.environment import prepare
 from resolvent.cli.errors import BadInputError, FailedError
+from resolvent.games import IteratedGame
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,14 +46,14 @@ class Exact:
 
 @dataclass(frozen=True)
 class Compiled:
-    """One player's update in float64, a row per state, and what the rule says about it."""
+    """One player's update in float64, a row per observation, and what the rule says about it."""
 
     update: list[list[float]]
     info: dict[str, float]
 
 
 def gradient(
-    game: str,
+    asked: inputs.Asked,
     learner: str,
     rate: str,
     lookahead: str | None,
@@ -60,16 +61,11 @@ def gradient(
     logits: str | None,
     parameters: Literal["logits", "policies"],
     normalise: Literal["average", "sum"],
-    discount: str | None,
-    memory: int | None,
-    settings: Sequence[str],
     as_json: bool,
 ) -> None:
     """Print the updates of all players at one point."""
-    played = inputs.iterated_game(game, discount, memory, settings)
+    played = inputs.dynamic_game(asked)
     inputs.require_numbers(played, "an update")
-    if played.memory == 0:
-        raise BadInputError("--memory: expected at least 1; for one-shot play use --discount 0")
     if logits is not None and (policies is not None or parameters == "policies"):
         raise BadInputError("--logits: give either logits or policies")
     players = played.num_players
@@ -131,7 +127,8 @@ def _exact_updates(
     """The updates of the rules that are sums of exact terms; None for the others."""
     used = [terms_of(rule) for rule in learned]
     count = sum(len(policy) * (len(policy[0]) - 1) for policy in policies)
-    if not any(used) or len(form.program) * count > _MOST_EXACT_WORK:
+    operations = show.operations(form.program)
+    if not any(used) or operations is None or operations * count > _MOST_EXACT_WORK:
         return [None] * len(learned)
     every = exact_terms(form, policies, steps, parameters)
     updates: list[Exact | None] = []
@@ -210,11 +207,8 @@ def _difference(compiled: Compiled, exact: Exact | None) -> float | None:
 
 
 def _print_title(out: Console, form: ClosedForm, parameters: str, where: str) -> None:
-    game = form.game
     output.heading(
-        out,
-        f"{game.name or 'game'}, iterated with discount {game.discount}; "
-        f"values are the {show.scale_name(form.normalise)}",
+        out, f"{show.title(form.game)}; values are the {show.scale_name(form.normalise)}"
     )
     changed = "logits" if parameters == "logits" else "probabilities"
     out.print(f"  At {where}. An update is added to the {changed}.", soft_wrap=True)
@@ -244,9 +238,9 @@ def _print_exact(out: Console, form: ClosedForm, player: int, own: Exact) -> Non
         return str(entry) if own.readable else output.decimal(entry)
 
     rows: list[list[output.Cell]] = []
-    for (state, action), label in labels.items():
-        entry = own.update[state][action]
-        row = [*label, *(written(own.terms[name][state][action]) for name in names)]
+    for (seen, action), label in labels.items():
+        entry = own.update[seen][action]
+        row = [*label, *(written(own.terms[name][seen][action]) for name in names)]
         row.append(output.strong(written(entry)))
         rows.append([*row, output.dim(output.decimal(entry))] if own.readable else row)
     columns = [*headers, *(HEADERS[name] for name in names), "update"]
@@ -258,8 +252,8 @@ def _print_compiled(out: Console, form: ClosedForm, player: int, own: Compiled) 
     """A row per parameter, in decimals."""
     headers, labels = _labels(form, player)
     rows = [
-        [*label, output.strong(output.decimal(own.update[state][action]))]
-        for (state, action), label in labels.items()
+        [*label, output.strong(output.decimal(own.update[seen][action]))]
+        for (seen, action), label in labels.items()
     ]
     output.table(out, [*headers, "update"], rows, align="l" * len(headers) + "r")
     norms = ", ".join(f"{name} {output.decimal(norm)}" for name, norm in own.info.items())
@@ -269,16 +263,18 @@ def _print_compiled(out: Console, form: ClosedForm, player: int, own: Compiled) 
 def _labels(
     form: ClosedForm, player: int
 ) -> tuple[list[str], dict[tuple[int, int], list[output.Cell]]]:
-    """What the rows of a player's parameters are called: the state, and the action where there is
-    more than one to tell."""
-    actions = form.game.stage.actions[player][:-1]
+    """What the rows of a player's parameters are called: what it observes, and the action where there
+    is more than one to tell."""
+    game = form.game
+    actions = game.actions[player][:-1]
     several = len(actions) > 1
     labels: dict[tuple[int, int], list[output.Cell]] = {
-        (s, a): [state, action] if several else [state]
-        for s, state in enumerate(form.game.states)
+        (o, a): [observation, action] if several else [observation]
+        for o, observation in enumerate(game.observations[player])
         for a, action in enumerate(actions)
     }
-    return ["after", "action"] if several else ["after"], labels
+    first = "after" if isinstance(game, IteratedGame) else "in"
+    return [first, "action"] if several else [first], labels
 
 
 def _print_differences(

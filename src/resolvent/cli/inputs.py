@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
@@ -15,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 from resolvent.cli.errors import BadInputError
 from resolvent.games import (
     CATALOGUE,
+    DynamicGame,
     ExactPolicy,
     IteratedGame,
     NormalForm,
+    StochasticGame,
     always,
     exact,
     grim,
@@ -50,7 +54,41 @@ def refused(what: str) -> Iterator[None]:
 # Games ---------------------------------------------------------------------------------------
 
 
-def stage_or_iterated(text: str) -> NormalForm | IteratedGame:
+@dataclass(frozen=True)
+class Asked:
+    """The game that was asked for, as typed.
+
+    **Attributes:**
+
+    - `game`: a name of the catalogue with options, or a file.
+    - `discount`, `memory`, `observe`, `initial`, `implementation_noise`, `observation_noise`: how it is
+        iterated, one for all players or one each; None for what the file says, or the default.
+    - `settings`: `NAME=VALUE`, numbers for the symbols of the game.
+    """
+
+    game: str
+    discount: str | None = None
+    memory: str | None = None
+    observe: str | None = None
+    initial: str | None = None
+    implementation_noise: str | None = None
+    observation_noise: str | None = None
+    settings: Sequence[str] = ()
+
+    @property
+    def rules(self) -> dict[str, str]:
+        """What was said of how it is iterated, by the library's names."""
+        names = ("discount", "memory", "observe", "initial", *_NOISE)
+        given = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+_NOISE = ("implementation_noise", "observation_noise")
+_PRESETS = ("all", "reactive", "own")
+_START = "start"
+
+
+def any_game(text: str) -> NormalForm | DynamicGame:
     """A game of the catalogue, `name` or `name:option=value,option=value`, or a file."""
     name, _, options = text.partition(":")
     key = name.strip().lower().replace("-", "_")
@@ -99,36 +137,118 @@ def _from_catalogue(name: str, options: str) -> NormalForm:
         return factory(**given)
 
 
-def iterated_game(
-    text: str, discount: str | None, memory: int | None, settings: Sequence[str] = ()
-) -> IteratedGame:
+def dynamic_game(asked: Asked) -> DynamicGame:
     """The game to play round after round.
 
-    **Arguments:**
-
-    - `text`: as for `stage_or_iterated`.
-    - `discount`: a number, or a name to keep it a symbol; by default what the file says, or 24/25 for
-        a game of the catalogue.
-    - `memory`: rounds remembered; by default what the file says, or 1.
-    - `settings`: `NAME=VALUE`, numbers for the symbols of the game.
+    A game of the catalogue is iterated with discount 24/25 and a memory of one round unless it is said
+    otherwise; of a file, what is typed overrides what it says. A stochastic game is taken as it is.
     """
-    game = stage_or_iterated(text)
-    if isinstance(game, IteratedGame):
-        stage, factor, rounds = game.stage, game.discount, game.memory
-    else:
-        stage, factor, rounds = game, DEFAULT_DISCOUNT, 1
-        if discount is None and Path(text).suffix in (".toml", ".nfg"):
+    game, rules = any_game(asked.game), asked.rules
+    if isinstance(game, StochasticGame):
+        if rules:
             raise BadInputError(
-                f"--discount: {text} is a one-shot game; say how it is iterated, such as --discount 24/25"
+                f"{_option(next(iter(rules)))}: {asked.game} is a stochastic game: discount, states, "
+                "observations and noise are what the file says"
             )
-    if discount is not None:
-        factor = _number_or_symbol(discount)
-    with refused("--discount" if discount is not None else "GAME"):
-        result = stage.iterated(factor, rounds if memory is None else memory)
-    if not settings:
+        result: DynamicGame = game
+    else:
+        if isinstance(game, NormalForm) and "discount" not in rules:
+            if Path(asked.game).suffix in (".toml", ".nfg"):
+                raise BadInputError(
+                    f"--discount: {asked.game} is a one-shot game; say how it is iterated, such as "
+                    "--discount 24/25"
+                )
+            rules["discount"] = DEFAULT_DISCOUNT
+        result = _iterated(game, rules)
+    if not asked.settings:
         return result
     with refused("--set"):
-        return result.substitute(dict(_setting(entry) for entry in settings))
+        return result.substitute(dict(_setting(entry) for entry in asked.settings))
+
+
+def _iterated(game: NormalForm | IteratedGame, rules: Mapping[str, str]) -> IteratedGame:
+    typed: dict[str, Any] = {}
+    if "discount" in rules:
+        typed["discount"] = _each(rules["discount"], _number_or_symbol)
+    if "memory" in rules:
+        typed["memory"] = _each(rules["memory"], lambda text: integer(text, "--memory"))
+    if "observe" in rules:
+        typed["observe"] = _each(rules["observe"], _preset)
+    if "initial" in rules:
+        typed["initial"] = _beginning(rules["initial"])
+    for name in _NOISE:
+        if name in rules:
+            typed[name] = _each(rules[name], _number_or_symbol)
+    kept: dict[str, Any] = {}
+    stage = game
+    if isinstance(game, IteratedGame):
+        stage, kept = game.stage, _kept(game, typed)
+    assert isinstance(stage, NormalForm)
+    try:
+        return stage.iterated(**(kept | typed))
+    except (TypeError, ValueError, ArithmeticError) as error:
+        message = " ".join(str(error).split())
+        # The library's messages begin with the name of the argument that is wrong.
+        argument = re.split(r"\W", message, maxsplit=1)[0]
+        where = _option(argument) if argument in rules else "GAME"
+        raise BadInputError(f"{where}: {message}") from None
+
+
+def _kept(game: IteratedGame, typed: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file says and nothing that was typed overrides. What it says of states, only where there
+    are the same states still (or all but the start and other beginnings)."""
+    kept: dict[str, Any] = {
+        "discount": game.discounts,
+        "memory": game.memories,
+        "initial": game.initial,
+        "implementation_noise": game.trembles,
+        "observation_noise": game.misreadings,
+    }
+    memory = typed.get("memory", game.memories)
+    longest = max(memory) if isinstance(memory, list) else memory
+    moved = "memory" in typed and longest != game.memory
+    if moved and game.initial is not None and "initial" not in typed:
+        raise BadInputError(
+            "--memory: the file says in which of its states play begins; with another memory, add --initial"
+        )
+    if "observe" in typed or all(own is None for own in game.labels):
+        return kept
+    begins = game.initial is not None and typed.get("initial", game.initial) is None
+    if moved or begins:
+        raise BadInputError(
+            f"{'--memory' if moved else '--initial'}: the file says what players observe in its states; "
+            "with other states, add --observe"
+        )
+    # Without a start there are fewer states, of the same names.
+    dropped = game.initial is None and typed.get("initial") is not None
+    first = sum(len(history) < game.memory for history in game.histories) if dropped else 0
+    kept["observe"] = ["all" if own is None else own[first:] for own in game.labels]
+    return kept
+
+
+def _each(text: str, read: Callable[[str], Any]) -> Any:
+    """One value, or a list of those that commas separate."""
+    values = [read(part.strip()) for part in text.split(",")]
+    return values[0] if len(values) == 1 else values
+
+
+def _preset(text: str) -> str:
+    if text not in _PRESETS:
+        raise BadInputError(
+            f"--observe: expected {', '.join(_PRESETS)}, for all players or one each; got {text!r}"
+        )
+    return text
+
+
+def _beginning(text: str) -> object:
+    if text == _START:
+        return None
+    return text if text == "uniform" else {text: 1}
+
+
+def _option(argument: str) -> str:
+    """What an argument of the library is called on the command line."""
+    return "--" + argument.replace("_", "-")
 
 
 def _number_or_symbol(text: str) -> object:
@@ -146,7 +266,7 @@ def _setting(text: str) -> tuple[str, str]:
     return name, value
 
 
-def require_numbers(game: IteratedGame, what: str) -> None:
+def require_numbers(game: DynamicGame, what: str) -> None:
     """Refuse a game with symbols left."""
     if game.symbols:
         names = ", ".join(map(str, game.symbols))
@@ -169,13 +289,13 @@ _POLICIES: Mapping[str, Callable[..., ExactPolicy]] = {
 _FIELDS = {"always": ("ACTION",), "memory_one": ("START", "CC", "CD", "DC", "DD")}
 
 
-def joint_policy(text: str, game: IteratedGame) -> tuple[ExactPolicy, ...]:
+def joint_policy(text: str, game: DynamicGame) -> tuple[ExactPolicy, ...]:
     """`name` for all players or `name,name` for each: `tit_for_tat,always:D`."""
     specs = _per_player(text, game.num_players, "--policies")
     return tuple(_policy(spec, game, player) for player, spec in enumerate(specs))
 
 
-def _policy(spec: str, game: IteratedGame, player: int) -> ExactPolicy:
+def _policy(spec: str, game: DynamicGame, player: int) -> ExactPolicy:
     name, *fields = (piece.strip() for piece in spec.split(":"))
     key = name.lower().replace("-", "_")
     if key not in _POLICIES:
@@ -206,7 +326,7 @@ def logits(text: str, shapes: Sequence[tuple[int, ...]]) -> tuple[NDArray[np.flo
         if len(entries) != math.prod(shape):
             raise BadInputError(
                 f"--logits: player {player} needs {math.prod(shape)} numbers "
-                f"({shape[0]} states x {shape[1]}); got {len(entries)}"
+                f"({shape[0]} observations x {shape[1]}); got {len(entries)}"
             )
         arrays.append(np.array(entries).reshape(shape))
     return tuple(arrays)
@@ -228,12 +348,14 @@ def learners(
     """
     specs = _per_player(text, len(rates), option)
     return tuple(
-        _learner(spec, rate, lookahead, option)
+        _learner(spec, rate, lookahead, option, alone=len(rates) == 1)
         for spec, rate, lookahead in zip(specs, rates, lookaheads, strict=True)
     )
 
 
-def _learner(spec: str, rate: Fraction, lookahead: Fraction | None, option: str) -> AbstractLearner:
+def _learner(
+    spec: str, rate: Fraction, lookahead: Fraction | None, option: str, alone: bool
+) -> AbstractLearner:
     from resolvent.numeric.learners import LEARNERS
 
     name, separator, variant = (piece.strip() for piece in spec.partition(":"))
@@ -244,6 +366,10 @@ def _learner(spec: str, rate: Fraction, lookahead: Fraction | None, option: str)
         hint = _suggestion(name.lower(), LEARNERS, f"known are {', '.join(LEARNERS)}")
         raise BadInputError(f"{option}: no learner is called {name!r}; {hint}")
     accepted = inspect.signature(build).parameters
+    if alone and "lookahead" in accepted:
+        raise BadInputError(
+            f"{option}: {name} looks ahead at other players, and there are none; use naive"
+        )
     settings: dict[str, Any] = {"rate": float(rate)}
     if lookahead is not None and "lookahead" in accepted:
         settings["lookahead"] = float(lookahead)
@@ -253,6 +379,19 @@ def _learner(spec: str, rate: Fraction, lookahead: Fraction | None, option: str)
         settings["variant"] = variant
     with refused(f"{option}: {spec}"):
         return build(**settings)
+
+
+# Files ---------------------------------------------------------------------------------------
+
+
+def check_file(path: Path | None, option: str, endings: Sequence[str]) -> None:
+    """Refuse a file that cannot be written, before the computation rather than after it."""
+    if path is None:
+        return
+    if path.suffix not in endings:
+        raise BadInputError(f"{option}: the name must end in {' or '.join(endings)}; got {path}")
+    if not path.absolute().parent.is_dir():
+        raise BadInputError(f"{option}: there is no folder {path.parent}")
 
 
 # Numbers -------------------------------------------------------------------------------------

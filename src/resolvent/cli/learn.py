@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from resolvent.games import IteratedGame
+    from resolvent.games import DynamicGame
     from resolvent.numeric import CompiledValue
     from resolvent.numeric.run import Run
 
 # A figure shows about this many points of a curve.
 _POINTS = 200
-_MOST_STATES = 9
+_MOST_ROWS = 9
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,9 @@ class Outcome:
     **Attributes:**
 
     - `per_round`: final payoffs per round, `(runs, n)`.
-    - `shares`: discounted share of rounds in which each joint action is played, mean over runs.
-    - `policies`: mean final policy of each player, `(S, A_i)`.
+    - `shares`: share of rounds in which each joint action is played, discounted as by player 1, mean
+        over runs.
+    - `policies`: mean final policy of each player, `(O_i, A_i)`.
     - `status`: how many runs ended in each way.
     """
 
@@ -46,7 +47,7 @@ class Outcome:
 
 
 def learn(
-    game: str,
+    asked: inputs.Asked,
     learners: str,
     steps: int,
     runs: int,
@@ -55,26 +56,21 @@ def learn(
     lookahead: str | None,
     scale: str,
     normalise: Literal["average", "sum"],
-    discount: str | None,
-    memory: int | None,
-    settings: Sequence[str],
     save: Path | None,
     plot: Path | None,
     as_json: bool,
 ) -> bool:
     """Learn, print what came of it, and save it. Returns False after Ctrl-C."""
-    played = inputs.iterated_game(game, discount, memory, settings)
+    played = inputs.dynamic_game(asked)
     inputs.require_numbers(played, "learning")
-    if played.memory == 0:
-        raise BadInputError("--memory: expected at least 1; for one-shot play use --discount 0")
     players = played.num_players
     rates = inputs.numbers(rate, players, "--rate", positive=True)
     ahead: list[Fraction | None] = [None] * players
     if lookahead is not None:
         ahead = [*inputs.numbers(lookahead, players, "--lookahead")]
     spread = inputs.number(scale, "--scale")
-    _check_file(save, "--save", (".npz",))
-    _check_file(plot, "--plot", (".png", ".pdf", ".svg"))
+    inputs.check_file(save, "--save", (".npz",))
+    inputs.check_file(plot, "--plot", (".png", ".pdf", ".svg"))
     if plot is not None:
         _require_matplotlib()
     prepare()
@@ -146,21 +142,13 @@ def per_round(run: Run, values: CompiledValue) -> NDArray[np.floating]:
     return run.values * scale_of(values)
 
 
-def scale_of(values: CompiledValue) -> float:
-    """What a value is multiplied by to give the payoff per round."""
+def scale_of(values: CompiledValue) -> NDArray[np.floating]:
+    """What each player's value is multiplied by to give its payoff per round."""
+    import numpy as np
+
     if values.normalise == "average":
-        return 1.0
-    return float(1 - Fraction(str(values.game.discount)))
-
-
-def _check_file(path: Path | None, option: str, endings: tuple[str, ...]) -> None:
-    # Before the computation, not after it.
-    if path is None:
-        return
-    if path.suffix not in endings:
-        raise BadInputError(f"{option}: the name must end in {' or '.join(endings)}; got {path}")
-    if not path.absolute().parent.is_dir():
-        raise BadInputError(f"{option}: there is no folder {path.parent}")
+        return np.ones(values.num_players)
+    return np.array([float(delta) for delta in show.remainders(values.game)])
 
 
 def _require_matplotlib() -> None:
@@ -189,24 +177,23 @@ def _draw(run: Run, path: Path) -> None:
 
 
 def _print(
-    run: Run, game: IteratedGame, outcome: Outcome, seconds: float, files: Sequence[Path]
+    run: Run, game: DynamicGame, outcome: Outcome, seconds: float, files: Sequence[Path]
 ) -> None:
     out = output.console()
     done = (
         f"{run.steps_done:,} of {run.steps:,}" if run.steps_done < run.steps else f"{run.steps:,}"
     )
-    output.heading(
-        out,
-        f"{game.name or 'game'}, iterated with discount {game.discount}: "
-        f"{plural(run.num_runs, 'run')} of {done} steps",
-    )
+    output.heading(out, f"{show.title(game)}: {plural(run.num_runs, 'run')} of {done} steps")
+    special = show.rules(game)
+    if special is not None:
+        out.print(f"  {special}\n", soft_wrap=True)
     assert run.learners is not None
     rows: list[list[output.Cell]] = []
     for player, rule in enumerate(run.learners):
         own = outcome.per_round[:, player]
         rows.append(
             [
-                game.stage.players[player],
+                game.players[player],
                 show.rule_name(rule.describe()),
                 output.strong(output.signed(float(own.mean()))),
                 output.signed(float(own.std())),
@@ -217,26 +204,14 @@ def _print(
     headers = ["player", "learner", "payoff per round", "std", "lowest", "highest"]
     output.table(out, headers, rows, align="llrrrr")
     out.print()
-    names = _joint_names(game)
+    names = show.joint_names(game)
     order = sorted(range(len(names)), key=lambda k: -outcome.shares[k])
     played = ", ".join(
-        f"{names[k]} {output.percent(float(outcome.shares[k]))}" for k in order[:_MOST_STATES]
+        f"{names[k]} {output.percent(float(outcome.shares[k]))}" for k in order[:_MOST_ROWS]
     )
-    out.print(f"  Rounds played: {played}", soft_wrap=True)
-    if game.num_states <= _MOST_STATES and max(game.num_actions) == 2:
-        out.print()
-        output.table(
-            out,
-            ["mean policy", *game.states],
-            [
-                [
-                    f"player {game.stage.players[player]} plays {game.stage.actions[player][0]}",
-                    *(f"{row[0]:.2f}" for row in own),
-                ]
-                for player, own in enumerate(outcome.policies)
-            ],
-            align="l" + "r" * game.num_states,
-        )
+    by = " (discounted as by player 1)" if isinstance(game.discount, tuple) else ""
+    out.print(f"  Rounds played{by}: {played}", soft_wrap=True)
+    _print_policies(out, game, outcome)
     out.print()
     scale = show.scale_name(run.normalise or "")
     out.print(
@@ -247,9 +222,28 @@ def _print(
         out.print(output.dim(f"  Wrote {path}"), soft_wrap=True)
 
 
-def _joint_names(game: IteratedGame) -> tuple[str, ...]:
-    # The states after one round are named by what was played in it.
-    return game.states[1 : 1 + len(game.stage.joint_actions)]
+def _print_policies(out: Any, game: DynamicGame, outcome: Outcome) -> None:
+    """The mean policies of two actions and few observations: a table for all players who observe the
+    same, one each otherwise."""
+    if max(game.num_actions) != 2:
+        return
+    for observations in dict.fromkeys(game.observations):
+        if len(observations) > _MOST_ROWS:
+            continue
+        out.print()
+        output.table(
+            out,
+            ["mean policy", *observations],
+            [
+                [
+                    f"player {game.players[player]} plays {game.actions[player][0]}",
+                    *(f"{row[0]:.2f}" for row in own),
+                ]
+                for player, own in enumerate(outcome.policies)
+                if game.observations[player] == observations
+            ],
+            align="l" + "r" * len(observations),
+        )
 
 
 def plural(count: int, noun: str) -> str:
@@ -279,7 +273,7 @@ def _record(run: Run, outcome: Outcome, seed: int, scale: float, seconds: float)
             }
             for own in outcome.per_round.T
         ],
-        "outcomes": dict(zip(_joint_names(game), outcome.shares.tolist(), strict=True)),
+        "outcomes": dict(zip(show.joint_names(game), outcome.shares.tolist(), strict=True)),
         "mean_policies": list(outcome.policies),
         "seconds": seconds,
         "versions": run.provenance["versions"],

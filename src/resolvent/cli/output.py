@@ -43,8 +43,9 @@ def heading(out: Console, text: str) -> None:
 def prose(out: Console, *parts: Cell, indent: int = 0) -> None:
     """A paragraph, wrapped to the window."""
     for part in Text.assemble(*parts).split():
-        # An item of a list hangs from its bullet.
-        bullet = len(part.plain) - len(part.plain.lstrip(" -"))
+        # An item of a list hangs from its bullet; a formula may begin with a minus.
+        plain = part.plain
+        bullet = len(plain) - len(plain.lstrip().removeprefix("- "))
         for number, line in enumerate(part[bullet:].wrap(out, out.width - indent - bullet)):
             line.rstrip()
             lead = part[:bullet] if number == 0 else Text(" " * bullet)
