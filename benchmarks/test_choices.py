@@ -9,7 +9,7 @@ import pytest
 from jax import lax
 
 from benchmarks.peers import as_params
-from resolvent.analytic.elimination import programs
+from resolvent.analytic.elimination import value_program
 from resolvent.analytic.parameters import policy_row
 from resolvent.numeric import LOLA
 from resolvent.numeric.loop import joint_update
@@ -61,13 +61,13 @@ def test_groups_of_runs(timed, benchmark, ipd, starts, group):
 def differentiated_program(ipd):
     """Values by running the whole straight-line program on JAX scalars, for JAX to differentiate."""
     structure = ipd.structure
-    payments = ipd.payments
+    numbers = ipd.numbers
 
     def values(theta):
         policies = [[policy_row((logit,), "logits") for logit in own] for own in theta]
         entries = [entry for rows in policies for row in rows for entry in row]
-        inputs = [*entries, payments.g, payments.delta, *payments.payoffs.reshape(-1)]
-        return jax.numpy.stack(programs(structure).values.run(inputs)) / payments.delta
+        inputs = [*entries, *numbers.g, *numbers.delta, *numbers.payoffs.reshape(-1)]
+        return jax.numpy.stack(value_program(structure).run(inputs)) / numbers.delta
 
     return values
 

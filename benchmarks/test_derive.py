@@ -3,9 +3,9 @@
 import pytest
 
 from resolvent.analytic import closed_form
-from resolvent.analytic.elimination import programs
-from resolvent.analytic.polynomial import cofactors
-from resolvent.analytic.structure import structure_of
+from resolvent.analytic.elimination import value_program
+from resolvent.analytic.polynomial import cofactors, settings
+from resolvent.analytic.structure import anatomy, structure_of
 from resolvent.games import NormalForm
 
 GAMES = {
@@ -30,14 +30,16 @@ def test_program(timed, benchmark, size):
     benchmark.group = "derive the program"
     actions, memory = GAMES[size]
     structure = structure_of(zeros(actions).iterated("1/2", memory=memory))
-    derived = timed(lambda: programs.__wrapped__(structure))
-    benchmark.extra_info["operations"] = len(derived.values)
-    assert derived.values.counts["-"] == 0
+    derived = timed(lambda: value_program.__wrapped__(structure))
+    benchmark.extra_info["operations"] = len(derived)
+    assert derived.counts["-"] == 0
 
 
 @pytest.mark.parametrize("actions", [(2, 2), (2, 3)], ids=str)
 def test_expanded(timed, benchmark, actions):
     benchmark.group = "expand the quotient"
     game = zeros(actions).iterated("24/25")
-    expanded = timed(lambda: cofactors.__wrapped__(structure_of(game), game.discount))
-    assert len(expanded.of_outcome) == len(closed_form(game).structure.joint_actions)
+    structure, figures = anatomy(game)
+    given = settings(figures, 0)
+    expanded = timed(lambda: cofactors.__wrapped__(structure, given))
+    assert len(expanded.columns) == len(closed_form(game).structure.joint_actions)
