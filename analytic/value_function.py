@@ -10,6 +10,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
@@ -330,10 +331,10 @@ class CompiledValue(ValueFunction):
         return tensor_kernel.policies_of(self.kernel, arrays)
 
     def parameters(self, policies: Sequence[Any]) -> tuple[Array, ...]:
-        """The parameters of given policies, one `(O_i, A_i)` array per player: the inverse of
+        """The parameters of given policies (exact ones are rounded), one `(O_i, A_i)` array per player: the inverse of
         `policies`. Logits of deterministic rows are infinite."""
         full = tuple((rows, columns + 1) for rows, columns in self.shapes)
-        arrays = check_parameters(policies, full)
+        arrays = check_parameters(tuple(map(_as_floats, policies)), full)
         if self.kernel.parameterisation == "policies":
             return tuple(own[:, :-1] for own in arrays)
         return tuple(logits_of(own) for own in arrays)
@@ -366,5 +367,18 @@ def compile_values(
     return CompiledValue(numbers, kernel, backend, normalise, _Aside(game))
 
 
+def _as_floats(policy: Any) -> Any:
+    """Nested sequences of exact numbers as an array; arrays as they are, and whatever else there is for
+    the check that follows to refuse."""
+    if not isinstance(policy, (tuple, list)):
+        return policy
+    try:
+        return np.array(
+            [[float(Fraction(p) if isinstance(p, str) else p) for p in row] for row in policy]
+        )
+    except (TypeError, ValueError):
+        return policy
+
+
 def _rounded(exact: Any) -> Array:
-    return jnp.asarray(np.array(exact, dtype=np.float64))
+    return jax.device_put(np.array(exact, dtype=np.float64))

@@ -327,3 +327,13 @@ def test_latex_shows_the_derivation():
         assert part in text
     assert r"V_{1} &= \frac{" in form().latex(expanded=True)
     assert form()._repr_latex_().startswith("$$")
+
+
+def test_parameters_of_exact_policies():
+    values = form().compile("policies")
+    exact = [[["1/3", "2/3"]] * 5, [[F(1, 4), F(3, 4)]] * 5]
+    params = values.parameters(exact)
+    assert all(float(x) == 1 / 3 for x in params[0].ravel())
+    assert all(float(x) == 0.25 for x in params[1].ravel())
+    with pytest.raises((TypeError, ValueError)):
+        values.parameters([[["one", "2/3"]] * 5] * 2)
