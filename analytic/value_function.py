@@ -279,7 +279,7 @@ class CompiledValue(ValueFunction):
         `normalise`, and how to return a block in the form of `params`."""
         unstacked = isinstance(params, tuple) and isinstance(params[0], tuple)
         rows = params if unstacked else self.unstack(params)
-        leaves = jax.tree.leaves(params)
+        leaves = jax.tree.leaves(rows)
         dtype = leaves[0].dtype if leaves else float
         numbers = self._units(jax.tree.map(lambda leaf: leaf.astype(dtype), self.numbers))
         back = (lambda block: block) if unstacked else self._stack_one
