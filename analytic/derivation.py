@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ from resolvent.analytic import (
 )
 from resolvent.analytic.chain import rational
 from resolvent.analytic.elimination import symbolic_values
+from resolvent.analytic.expanded import Expanded
 from resolvent.analytic.graph import Program
 from resolvent.analytic.latex import closed_form_latex
 from resolvent.analytic.long_run import LongRun
@@ -40,7 +41,7 @@ from resolvent.analytic.report import BACKENDS, ProgramReport, TooLargeToDeriveE
 from resolvent.analytic.specialise import own_program
 from resolvent.analytic.structure import Structure, convert, figures_of, structure_of
 from resolvent.analytic.symbols import PolicySymbols, as_sympy, free_symbols, policy_symbols
-from resolvent.analytic.symmetry import payoff_relations, symmetric_rows
+from resolvent.analytic.symmetry import symmetric_rows
 from resolvent.games import DynamicGame, IteratedGame, StochasticGame, check_policies
 
 if TYPE_CHECKING:
@@ -129,86 +130,18 @@ class ClosedForm:
 
     def numerator(self, i: int) -> sympy.Expr:
         """Numerator of player `i`'s value, over the common `denominator`."""
-        i = self._player(i)
-        group = self.structure.groups[i]
-        others = [g for g in range(len(self._discounts)) if g != group]
-        factors = [self._bottom(g) for g in others]
-        return sympy.Mul(self._numerators[i], *factors)
+        return self._expanded.numerator(self._player(i))
 
-    @cached_property
+    @property
     def denominator(self) -> sympy.Expr:
         """The denominator of every player's value. (Where discounts differ between players, the product
         of their denominators.)"""
-        return sympy.Mul(*(self._bottom(group) for group in range(len(self._discounts))))
-
-    def _bottom(self, group: int) -> sympy.Expr:
-        bottom = polynomial.to_sympy(self._polynomials[group][1], self._generators(group))
-        if self.normalise == "average":
-            return bottom
-        return bottom * (1 - as_sympy(self._discounts[group]))
-
-    @property
-    def _discounts(self) -> tuple[Any, ...]:
-        return figures_of(self.game).discounts
+        return self._expanded.denominator
 
     @cached_property
-    def _numerators(self) -> tuple[sympy.Expr, ...]:
-        """Numerators in SymPy, each made once: of players whose payoffs are another's, or its negative,
-        they are the other's."""
-        payoffs = figures_of(self.game).payoffs
-        groups = self.structure.groups
-        made: list[sympy.Expr] = []
-        relations = payoff_relations(payoffs, groups)
-        for i, (group, (like, sign)) in enumerate(zip(groups, relations, strict=True)):
-            if like != i:
-                made.append(sign * made[like])
-                continue
-            tops, _ = self._polynomials[group]
-            generators = self._generators(group)
-            if not self._symbolic_payoffs:
-                members = [j for j, own in enumerate(groups) if own == group]
-                made.append(polynomial.to_sympy(tops[members.index(i)], generators))
-                continue
-            # Symbolic payoffs: `tops` are the numerators of the payoffs' frequencies.
-            shared = [polynomial.to_sympy(top, generators) for top in tops]
-            terms = [as_sympy(pay) * top for pay, top in zip(payoffs[i], shared, strict=True)]
-            made.append(sum(terms, sympy.Integer(0)))
-        return tuple(made)
-
-    @cached_property
-    def _symbolic_payoffs(self) -> bool:
-        payoffs = figures_of(self.game).payoffs
-        return not all(isinstance(pay, Fraction) for own in payoffs for pay in own)
-
-    @cached_property
-    def _polynomials(self) -> serialise.Polynomials:
-        """Per group of players: numerators (of each of its players; with symbolic payoffs, of each
-        payoff's frequency) and denominator."""
-        if self._saved is not None and self._saved.polynomials is not None:
-            return self._saved.polynomials
-        figures, groups = figures_of(self.game), self.structure.groups
-        expanded = []
-        for group in range(len(figures.discounts)):
-            columns = len(figures.payoffs[0])
-            if self._symbolic_payoffs:
-                weights = [[Fraction(a == b) for b in range(columns)] for a in range(columns)]
-            else:
-                members = zip(groups, figures.payoffs, strict=True)
-                weights = [list(own) for belongs, own in members if belongs == group]
-            tops, bottom = polynomial.combine(self._cofactors(group), weights)
-            expanded.append((tuple(tops), bottom))
-        return tuple(expanded)
-
-    def _cofactors(self, group: int) -> polynomial.Cofactors:
-        given = polynomial.settings(figures_of(self.game), group)
-        atoms = polynomial.atoms_of(polynomial.symbolic_numbers(given))
-        polynomial.check_expandable(self.structure, len(atoms), self.max_terms)
-        return polynomial.cofactors(self.structure, given)
-
-    def _generators(self, group: int) -> tuple[sympy.Expr, ...]:
-        given = polynomial.settings(figures_of(self.game), group)
-        free = (x for own in self.policy_symbols for x in free_symbols(own))
-        return *free, *polynomial.atoms_of(polynomial.symbolic_numbers(given))
+    def _expanded(self) -> Expanded:
+        known = None if self._saved is None else self._saved.polynomials
+        return Expanded(self.game, self.normalise, self.max_terms, known)
 
     # Calculus on it.
 
@@ -218,26 +151,7 @@ class ClosedForm:
 
         **Raises:** `TooLargeToExpandError` as `values`.
         """
-        i = self._player(i)
-        group = self.structure.groups[i]
-        generators = self._generators(group)
-        tops, bottom = self._polynomials[group]
-        one = bottom.context().constant(1)
-        shared = RationalFunction.of(one, bottom, generators, self.max_terms)
-        if self._symbolic_payoffs:
-            payoffs = figures_of(self.game).payoffs[i]
-            columns = [RationalFunction.of(top, one, generators, self.max_terms) for top in tops]
-            terms = [
-                top * as_sympy(pay) for top, pay in zip(columns, payoffs, strict=True) if pay != 0
-            ]
-            top = sum(terms[1:], terms[0]) if terms else columns[0] * 0
-        else:
-            members = [j for j, own in enumerate(self.structure.groups) if own == group]
-            top = RationalFunction.of(tops[members.index(i)], one, generators, self.max_terms)
-        value = top * shared
-        return (
-            value if self.normalise == "average" else value / (1 - as_sympy(self._discounts[group]))
-        )
+        return self._expanded.rational(self._player(i))
 
     def gradient(self, i: int, wrt: int) -> sympy.Matrix:
         """The derivatives of player `i`'s value in player `wrt`'s free probabilities.
@@ -431,7 +345,7 @@ class ClosedForm:
         if policies is None:
             if trembling is not None or order is not None:
                 raise ValueError("trembling, order: expected policies with them, got none")
-            return self._average_expressions
+            return self._expanded.averages
         game = self._numeric(symbols)
         checked = check_policies(game, policies)
         if not isinstance(checked[0], tuple):
@@ -441,29 +355,6 @@ class ClosedForm:
                 )
             return long_run.long_run(game, policies).averages
         return limits.average(game, policies, trembling, order)
-
-    @cached_property
-    def _average_expressions(self) -> tuple[sympy.Expr, ...]:
-        if self.structure.closed_components > 1:
-            raise ValueError(
-                f"policies: expected, since play may end up in {self.structure.closed_components} "
-                "separate sets of states, and the limit depends on which; got none"
-            )
-        patient = _at_discount_one(self.game)
-        given = polynomial.settings(patient, 0)
-        atoms = polynomial.atoms_of(polynomial.symbolic_numbers(given))
-        polynomial.check_expandable(self.structure, len(atoms), self.max_terms)
-        expanded = polynomial.cofactors(self.structure, given)
-        free = (x for own in self.policy_symbols for x in free_symbols(own))
-        generators = (*free, *atoms)
-        columns = [polynomial.to_sympy(own, generators) for own in expanded.columns]
-        whole = sum(expanded.columns, expanded.context.constant(0))
-        bottom = polynomial.to_sympy(whole, generators)
-        return tuple(
-            sum((as_sympy(p) * c for p, c in zip(own, columns, strict=True)), sympy.Integer(0))
-            / bottom
-            for own in patient.payoffs
-        )
 
     def long_run(self, policies: Sequence[Any], symbols: Symbols = None) -> LongRun:
         """Where play ends up: recurrent classes of states, how likely each is, their stationary
@@ -586,7 +477,7 @@ class ClosedForm:
         with suppress(TooLargeToDeriveError):
             program = self.value_program
         with suppress(polynomial.TooLargeToExpandError):
-            polynomials = self._polynomials
+            polynomials = self._expanded.polynomials
         serialise.write_document(path, self.game, self.normalise, program, polynomials)
 
     @classmethod
@@ -602,15 +493,11 @@ class ClosedForm:
 
     def __str__(self) -> str:
         scale = "per round" if self.normalise == "average" else "discounted sum"
-        discount = ", ".join(map(str, self._discounts))
+        discount = ", ".join(map(str, figures_of(self.game).discounts))
         return (
             f"closed form of {self.game.name or 'a game'}: {self.game.num_players} players, "
             f"{self.game.num_states} states, discount {discount}, {scale}; {self.program}"
         )
-
-
-def _at_discount_one(game: DynamicGame) -> Any:
-    return replace(figures_of(game), discounts=(Fraction(1),))
 
 
 def _check_direction(game: DynamicGame, direction: Sequence[Any]) -> list[list[list[Fraction]]]:

@@ -30,6 +30,7 @@ from typing import Any, Literal
 import flint
 
 from resolvent.analytic import polynomial
+from resolvent.analytic.expanded import Polynomials
 from resolvent.analytic.graph import Program
 from resolvent.analytic.rational_function import carry_out
 from resolvent.analytic.structure import figures_of
@@ -48,9 +49,6 @@ MAX_EXPONENT = 2**16
 _FIELDS = ("format", "version", "game", "normalise", "program", "polynomials")
 _OPERATIONS = ("+", "-", "*", "/")
 _ROUNDS = 2
-
-Polynomials = tuple[tuple[tuple[Any, ...], Any], ...]
-"""For each discount that occurs: numerators and denominator, as `flint.fmpz_mpoly`."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ FORM = closed_form(prisoners_dilemma().iterated("24/25"))
 
 def parts(form):
     """What a closed form hands over to be saved."""
-    polynomials = tuple((tuple(tops), bottom) for tops, bottom in form._polynomials)
+    polynomials = tuple((tuple(tops), bottom) for tops, bottom in form._expanded.polynomials)
     program = None if form.game.symbols else form.value_program
     return form.game, form.normalise, program, polynomials
 
