@@ -40,7 +40,7 @@ Columns: TypeAlias = "list[list[Any]]"
 
 @dataclass(frozen=True)
 class LongRun:
-    """The long run of a game at a joint policy; made by [`resolvent.analytic.long_run.long_run`][].
+    """The long run of a game at a joint policy; made by [`resolvent.analytic.ClosedForm.long_run`][].
 
     Numbers are `Fraction`s if the policies were exact, floats otherwise. S is the number of states, n
     that of players; a class is a recurrent one: entered once, never left.
