@@ -143,6 +143,9 @@ def require_numbers(game: DynamicGame) -> None:
 class Converter:
     """Turns `Fraction`s into numbers of one arithmetic, each row of a game only once."""
 
+    number: Callable[[Fraction], Any]
+    zero: Any
+
     def __init__(self, number: Callable[[Fraction], Any]) -> None:
         self.number = number
         self.zero = number(Fraction(0))

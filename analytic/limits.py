@@ -44,6 +44,9 @@ class Germ:
 
     __slots__ = ("coefficient", "order")
 
+    coefficient: Any
+    order: tuple[int, int]
+
     def __init__(self, coefficient: Any, order: tuple[int, int] = (0, 0)) -> None:
         self.coefficient = coefficient
         self.order = order
@@ -70,8 +73,6 @@ class Germ:
             same = self.coefficient == other.coefficient
             return same and (self.order == other.order or self.coefficient == 0)
         return self.coefficient == other and (self.coefficient == 0 or self.order == (0, 0))
-
-    __hash__ = None  # pyright: ignore[reportAssignmentType]  # equal to plain numbers, but not one
 
     def __repr__(self) -> str:
         return f"Germ({self.coefficient}, {self.order})"
