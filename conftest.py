@@ -1,6 +1,9 @@
 """What every test, doctest and benchmark of this repository runs under."""
 
+from pathlib import Path
+
 import jax
+import pytest
 from hypothesis import settings
 
 jax.config.update("jax_enable_x64", True)
@@ -11,3 +14,15 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # seconds, so there is no deadline for a single one.
 settings.register_profile("deterministic", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("deterministic")
+
+# Each program that XLA compiles keeps a few memory mappings, of which Linux allows a process 65,530; beyond, the
+# compiler crashes. Long sessions forget what they have compiled before they come near.
+MAPPINGS = Path("/proc/self/maps")
+MOST_MAPPINGS = 25_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_compiled_code():
+    yield
+    if MAPPINGS.exists() and MAPPINGS.read_bytes().count(b"\n") > MOST_MAPPINGS:
+        jax.clear_caches()

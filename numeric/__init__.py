@@ -5,9 +5,17 @@ from resolvent.analytic.value_function import ValueFunction as ValueFunction
 from resolvent.analytic.value_function import require_x64 as require_x64
 from resolvent.numeric.learners import LEARNERS as LEARNERS
 from resolvent.numeric.learners import LOLA as LOLA
+from resolvent.numeric.learners import SGA as SGA
+from resolvent.numeric.learners import SOS as SOS
 from resolvent.numeric.learners import AbstractLearner as AbstractLearner
+from resolvent.numeric.learners import CompetitiveGradient as CompetitiveGradient
+from resolvent.numeric.learners import ConsensusOptimization as ConsensusOptimization
+from resolvent.numeric.learners import ExtraGradient as ExtraGradient
+from resolvent.numeric.learners import HigherOrderLOLA as HigherOrderLOLA
+from resolvent.numeric.learners import LocalSymplecticSurgery as LocalSymplecticSurgery
 from resolvent.numeric.learners import LookAhead as LookAhead
 from resolvent.numeric.learners import Naive as Naive
+from resolvent.numeric.learners import OptimisticGradient as OptimisticGradient
 from resolvent.numeric.learning import learn as learn
 from resolvent.numeric.loop import joint_update as joint_update
 from resolvent.numeric.markov import BestResponse as BestResponse

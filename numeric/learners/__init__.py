@@ -3,12 +3,38 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from resolvent.numeric.learners.competitive_gradient import (
+    CompetitiveGradient as CompetitiveGradient,
+)
+from resolvent.numeric.learners.consensus_optimization import (
+    ConsensusOptimization as ConsensusOptimization,
+)
+from resolvent.numeric.learners.extra_gradient import ExtraGradient as ExtraGradient
+from resolvent.numeric.learners.higher_order_lola import HigherOrderLOLA as HigherOrderLOLA
 from resolvent.numeric.learners.learner import AbstractLearner as AbstractLearner
+from resolvent.numeric.learners.local_symplectic_surgery import (
+    LocalSymplecticSurgery as LocalSymplecticSurgery,
+)
 from resolvent.numeric.learners.lola import LOLA as LOLA
 from resolvent.numeric.learners.lookahead import LookAhead as LookAhead
 from resolvent.numeric.learners.naive import Naive as Naive
+from resolvent.numeric.learners.optimistic_gradient import OptimisticGradient as OptimisticGradient
+from resolvent.numeric.learners.sga import SGA as SGA
+from resolvent.numeric.learners.sos import SOS as SOS
 
 LEARNERS: Mapping[str, Callable[..., AbstractLearner]] = MappingProxyType(
-    {"naive": Naive, "look_ahead": LookAhead, "lola": LOLA}
+    {
+        "naive": Naive,
+        "look_ahead": LookAhead,
+        "lola": LOLA,
+        "sos": SOS,
+        "sga": SGA,
+        "consensus_optimization": ConsensusOptimization,
+        "extra_gradient": ExtraGradient,
+        "optimistic_gradient": OptimisticGradient,
+        "competitive_gradient": CompetitiveGradient,
+        "higher_order_lola": HigherOrderLOLA,
+        "local_symplectic_surgery": LocalSymplecticSurgery,
+    }
 )
 """Learners by the name that the command line and files use."""

@@ -88,13 +88,24 @@ def as_number(value: Any) -> Array:
         return value
     array = np.asarray(value)
     if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
-        raise ValueError(f"a learner's rate or lookahead: expected finite numbers, got {value!r}")
+        raise ValueError(f"a learner's hyper-parameter: expected finite numbers, got {value!r}")
     return jnp.asarray(array, float)
 
 
 def as_optional_number(value: Any) -> Array | None:
     """`as_number`, or `None`."""
     return None if value is None else as_number(value)
+
+
+def as_nonnegative(value: Any) -> Array:
+    """`as_number`, of at least 0 unless traced.
+
+    **Raises:** `ValueError` for numbers below 0, and as `as_number`.
+    """
+    number = as_number(value)
+    if not isinstance(number, Tracer) and (np.asarray(number) < 0).any():
+        raise ValueError(f"a learner's hyper-parameter: expected no number below 0, got {value!r}")
+    return number
 
 
 def lookahead_rates(rate: Array, lookahead: Array | None, num_players: int) -> list[Array]:

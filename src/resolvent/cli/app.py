@@ -327,7 +327,8 @@ def gradient(
     resolvent gradient chicken --policies memory_one:1/2:9/10:1/10:9/10:1/10 --json
     resolvent gradient chicken --observe reactive --discount 1/2,9/10
 
-    Learners: naive, look_ahead, lola (or lola:taylor), lola:original, lola:exact.
+    Learners: naive, look_ahead, lola (or lola:taylor), lola:original, lola:exact, sos, sga, and more: see the
+    guide to learners.
     """
     from resolvent.cli.gradient import gradient as command
 
@@ -396,8 +397,9 @@ def learn(
     resolvent learn chicken:payoffs=mild -l lola:exact --rate 0.1 --save run.npz --plot run.png
     resolvent learn stag_hunt --observe reactive --implementation-noise 1/100
 
-    Learners: naive, look_ahead, lola (or lola:taylor), lola:original, lola:exact. Rates in the papers are
-    for discounted sums, the default here; payoffs are printed per round.
+    Learners: naive, look_ahead, lola (or lola:taylor), lola:original, lola:exact, sos, sga, and more: see the
+    guide to learners. Rates in the papers are for discounted sums, the default here; payoffs are printed per
+    round.
     """
     from resolvent.cli.learn import learn as command
 
