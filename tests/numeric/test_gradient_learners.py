@@ -528,7 +528,7 @@ def bilinear(scale=1.0):
         (HigherOrderLOLA(0.4, 1), lambda a: 1 - 3 * a**2 + 4 * a**4),
         (LocalSymplecticSurgery(0.4), lambda a: 1),  # K' K^-1 = -1 takes out all that there is
     ],
-    ids=repr,
+    ids=lambda own: type(own).__name__,
 )
 def test_bilinear_multipliers(rule, modulus):
     """On losses (xy, -xy) one step turns and scales; by how much is known (shaping.md, section 3)."""
