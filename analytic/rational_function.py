@@ -14,21 +14,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
-from math import comb, gcd, prod
+from math import gcd, prod
 from operator import add, mul
 from typing import Any
 
-import flint
 import sympy
 
-from resolvent.analytic.polynomial import TooLargeToExpandError, to_sympy
+from resolvent.analytic import terms
+from resolvent.analytic.polynomial import to_sympy
 from resolvent.analytic.symbols import as_sympy
+from resolvent.analytic.terms import Factors
 from resolvent.games import exact
 
 MAX_TERMS = 10_000_000
 """Largest predicted number of terms that a product is carried out for (seconds and about 1 GB)."""
-
-Factors = tuple[tuple[Any, int], ...]
 
 
 class PoleError(ValueError):
@@ -115,7 +114,7 @@ class RationalFunction:
         if bottom == 0:
             raise ZeroDivisionError("bottom: expected a polynomial other than 0")
         own: list[Any] = [s if s.is_Symbol else sympy.Dummy(f"x{k}") for k, s in enumerate(symbols)]
-        stored = cls(top, _merged([(bottom, 1)]), tuple(own), max_terms)
+        stored = cls(top, terms.merged([(bottom, 1)]), tuple(own), max_terms)
         meant = {x: s for x, s in zip(own, symbols, strict=True) if x is not s}
         if not meant:
             return stored
@@ -140,7 +139,7 @@ class RationalFunction:
         """
         value: Any = as_sympy(exact(expression, name))
         own = tuple(sorted(value.free_symbols, key=str) if symbols is None else symbols)
-        context = _ring(len(own))
+        context = terms.ring(len(own))
         gens = dict(zip(own, context.gens(), strict=True))
 
         def known(node: sympy.Expr) -> RationalFunction | None:
@@ -148,7 +147,7 @@ class RationalFunction:
 
         def number(n: Fraction) -> RationalFunction:
             top, bottom = context.constant(n.numerator), context.constant(n.denominator)
-            return cls(top, _merged([(bottom, 1)]), own, max_terms)
+            return cls(top, terms.merged([(bottom, 1)]), own, max_terms)
 
         return carry_out(value, known, number)
 
@@ -204,7 +203,7 @@ class RationalFunction:
             content, parts = polynomial.factor()
             scale *= Fraction(int(content)) ** power
             powers += [(part, int(e) * power) for part, e in parts]
-        shown = [to_sympy(base, self.symbols) ** power for base, power in _merged(powers)]
+        shown = [to_sympy(base, self.symbols) ** power for base, power in terms.merged(powers)]
         product = sympy.Mul(*shown)
         # SymPy would multiply a number into a lone sum, which undoes the factoring.
         return sympy.Mul(as_sympy(scale), product, evaluate=not product.is_Add or scale == 1)
@@ -218,19 +217,19 @@ class RationalFunction:
         pending, kept = list(reversed(self.factors)), []
         while pending:
             base, power = pending.pop()
-            content = _signed_content(base)
+            content = terms.signed_content(base)
             base, constant = base / content, constant * content**power
             common = top.gcd(base)
-            if _is_number(base):
+            if terms.is_number(base):
                 continue
-            if _is_number(common):
+            if terms.is_number(common):
                 kept.append((base, power))
                 continue
             top = top / common
             pending.append((base / common, power))
             if power > 1:
                 pending.append((common, power - 1))
-        shared = gcd(_signed_content(top), constant) * (-1 if constant < 0 else 1)
+        shared = gcd(terms.signed_content(top), constant) * (-1 if constant < 0 else 1)
         return self._with(top / shared, [(self._constant(constant // shared), 1), *kept])
 
     def __eq__(self, other: object) -> bool:
@@ -247,7 +246,7 @@ class RationalFunction:
         if value is None:
             return NotImplemented
         left, right = _together(self, value)
-        common = _merged([*left.factors, *right.factors], max)
+        common = terms.merged([*left.factors, *right.factors], max)
         return left._with(left._over(common) + right._over(common), common)
 
     def __sub__(self, other: object) -> RationalFunction:
@@ -311,7 +310,7 @@ class RationalFunction:
         return RationalFunction.from_expression(expression, symbols, self.max_terms, name)
 
     def _with(self, top: Any, factors: Iterable[tuple[Any, int]]) -> RationalFunction:
-        return replace(self, top=top, factors=() if top == 0 else _merged(factors))
+        return replace(self, top=top, factors=() if top == 0 else terms.merged(factors))
 
     def _constant(self, value: int) -> Any:
         return self.top.context().constant(value)
@@ -334,8 +333,8 @@ class RationalFunction:
         return reduce(RationalFunction._derivative, places, self)
 
     def _derivative(self, k: int) -> RationalFunction:
-        moving = [(base, e) for base, e in self.factors if _degree(base, k)]
-        still = [(base, e) for base, e in self.factors if not _degree(base, k)]
+        moving = [(base, e) for base, e in self.factors if terms.degree(base, k)]
+        still = [(base, e) for base, e in self.factors if not terms.degree(base, k)]
         product = reduce(self._times, (base for base, _ in moving), self._constant(1))
         # (T / prod B^e)' = (T' prod B - T sum_i e_i B_i' prod_{j != i} B_j) / prod B^(e + 1)
         drift = self._constant(0)
@@ -382,7 +381,9 @@ class RationalFunction:
             return None
         # Each polynomial was multiplied by bottom_k to its own degree in x_k: balance them.
         for k, bottom in enumerate(bottoms):
-            surplus = sum(e * _degree(base, k) for base, e in self.factors) - _degree(self.top, k)
+            surplus = sum(e * terms.degree(base, k) for base, e in self.factors) - terms.degree(
+                self.top, k
+            )
             if surplus > 0:
                 top = self._times(top, self._power(bottom, surplus))
             elif surplus < 0:
@@ -400,12 +401,16 @@ class RationalFunction:
             raise ValueError(f"mapping: expected a rational for {symbolic[0]}; use .substitute")
         value = self.substitute(numbers)
         parts = [value.top, *(base for base, _ in value.factors)]
-        left = [s for k, s in enumerate(value.symbols) if any(_degree(part, k) for part in parts)]
+        left = [
+            s for k, s in enumerate(value.symbols) if any(terms.degree(part, k) for part in parts)
+        ]
         if left:
             raise ValueError(
                 f"mapping: expected a number for every symbol, none came for {left[0]}"
             )
-        return Fraction(_number(value.top), prod(_number(b) ** e for b, e in value.factors))
+        return Fraction(
+            terms.number(value.top), prod(terms.number(b) ** e for b, e in value.factors)
+        )
 
     def limit(self, symbol: sympy.Expr | str, to: object) -> RationalFunction:
         """The limit in one symbol, the others held where they are (generic).
@@ -432,15 +437,17 @@ class RationalFunction:
         return stripped.substitute({self.symbols[k]: point})
 
     def _limit_at_infinity(self, k: int, to: object) -> RationalFunction:
-        order = _degree(self.top, k) - sum(e * _degree(base, k) for base, e in self.factors)
+        order = terms.degree(self.top, k) - sum(
+            e * terms.degree(base, k) for base, e in self.factors
+        )
         if order < 0:
             return self._with(self._constant(0), ())
         if order > 0:
             raise PoleError(
                 f"to: grows like {self.symbols[k]}^{order} towards {to}, no finite limit"
             )
-        leading = [(_coefficients(base, k)[-1], e) for base, e in self.factors]
-        return self._with(_coefficients(self.top, k)[-1], leading)
+        leading = [(terms.coefficients(base, k)[-1], e) for base, e in self.factors]
+        return self._with(terms.coefficients(self.top, k)[-1], leading)
 
     def series(
         self, symbol: sympy.Expr | str, at: object, order: int
@@ -469,14 +476,14 @@ class RationalFunction:
         tops[k], bottoms[k] = home._times(point.bottom, gens[k]) + point.top, point.bottom
 
         def expanded(polynomial: Any) -> list[Any]:
-            return _coefficients(home._composed(polynomial, tops, bottoms), k)
+            return terms.coefficients(home._composed(polynomial, tops, bottoms), k)
 
         above = [zero] * -vanishing + expanded(home.top) + [zero] * order
-        below, leading, surplus = [one], [], -_degree(home.top, k)
+        below, leading, surplus = [one], [], -terms.degree(home.top, k)
         for base, power in home.factors:
             coefficients = expanded(base)
             leading.append((coefficients[0], power))
-            surplus += power * _degree(base, k)
+            surplus += power * terms.degree(base, k)
             for _ in range(power):
                 below = home._convolved(below, coefficients, order)
 
@@ -509,7 +516,7 @@ class RationalFunction:
     ) -> tuple[RationalFunction, RationalFunction]:
         """This function and a place on the axis of generator k, in lowest terms, in one ring."""
         home, point = _together(self, self._lift(value, argument).cancel())
-        if any(_degree(part, k) for part in (point.top, *(base for base, _ in point.factors))):
+        if any(terms.degree(part, k) for part in (point.top, *(base for base, _ in point.factors))):
             raise ValueError(f"{argument}: expected no {self.symbols[k]} in it, got {value}")
         return home, point
 
@@ -544,27 +551,31 @@ class RationalFunction:
     def _times(self, left: Any, right: Any) -> Any:
         bound = len(left) * len(right)
         if bound > self.max_terms:
-            degrees = (a + b for a, b in zip(_degrees(left), _degrees(right), strict=True))
-            _check_size(min(bound, _box(degrees)), self.max_terms)
+            degrees = (
+                a + b for a, b in zip(terms.degrees(left), terms.degrees(right), strict=True)
+            )
+            terms.check_size(min(bound, terms.box(degrees)), self.max_terms)
         return left * right
 
     def _power(self, base: Any, power: int) -> Any:
-        bound = _terms_of_power(len(base), power)
+        bound = terms.terms_of_power(len(base), power)
         if bound > self.max_terms:
-            _check_size(min(bound, _box(power * d for d in _degrees(base))), self.max_terms)
+            terms.check_size(
+                min(bound, terms.box(power * d for d in terms.degrees(base))), self.max_terms
+            )
         return base**power
 
     def _composed(self, polynomial: Any, tops: Sequence[Any], bottoms: Sequence[Any]) -> Any:
         """polynomial(tops / bottoms), times each bottom to the degree in its generator."""
-        bound = _terms_composed(polynomial, tops, bottoms)
+        bound = terms.terms_composed(polynomial, tops, bottoms)
         if bound > self.max_terms:
-            _check_size(bound, self.max_terms)
-        degrees, context = _degrees(polynomial), self.top.context()
+            terms.check_size(bound, self.max_terms)
+        degrees, context = terms.degrees(polynomial), self.top.context()
         over = [k for k, bottom in enumerate(bottoms) if bottom != 1 and degrees[k]]
         if not over:
             return polynomial.compose(*tops, ctx=context)
         # Made homogeneous in x_k and a further generator, which then becomes bottom_k.
-        wider = _ring(len(degrees) + len(over))
+        wider = terms.ring(len(degrees) + len(over))
         homogeneous = wider.from_dict(
             {
                 (*powers, *(degrees[k] - int(powers[k]) for k in over)): coefficient
@@ -586,7 +597,7 @@ def _in_ring(
     function: RationalFunction, symbols: tuple[sympy.Expr, ...], context: Any = None
 ) -> RationalFunction:
     """The same function in the ring of `symbols`, among which are all that occur in it."""
-    context = _ring(len(symbols)) if context is None else context
+    context = terms.ring(len(symbols)) if context is None else context
     if function.symbols == symbols and function.top.context() == context:
         return function
     gens = dict(zip(symbols, context.gens(), strict=True))
@@ -596,90 +607,5 @@ def _in_ring(
     return replace(function, top=top, factors=factors, symbols=symbols)
 
 
-def _ring(count: int) -> Any:
-    return flint.fmpz_mpoly_ctx.get([f"x{k}" for k in range(count)], flint.Ordering.lex)
-
-
-def _merged(pairs: Iterable[tuple[Any, int]], combine: Callable[[int, int], int] = add) -> Factors:
-    """Each base once, its exponents combined; what is 1 is dropped."""
-    merged: list[tuple[Any, int]] = []
-    for base, power in pairs:
-        at = next((k for k, (known, _) in enumerate(merged) if known == base), None)
-        if at is None:
-            merged.append((base, power))
-        else:
-            merged[at] = (base, combine(merged[at][1], power))
-    return tuple((base, power) for base, power in merged if power and base != 1)
-
-
-def _degrees(polynomial: Any) -> list[int]:
-    return [max(int(d), 0) for d in polynomial.degrees()]  # FLINT's degree of 0 is -1
-
-
-def _degree(polynomial: Any, k: int) -> int:
-    return _degrees(polynomial)[k]
-
-
-def _is_number(polynomial: Any) -> bool:
-    return not any(_degrees(polynomial))
-
-
-def _number(polynomial: Any) -> int:
-    return int(polynomial.coeffs()[0]) if polynomial != 0 else 0
-
-
-def _signed_content(polynomial: Any) -> int:
-    """The gcd of the coefficients, with the sign of the leading one."""
-    coefficients = [int(c) for c in polynomial.coeffs()]
-    return gcd(*coefficients) * (-1 if coefficients and coefficients[0] < 0 else 1)
-
-
-def _coefficients(polynomial: Any, k: int) -> list[Any]:
-    """The coefficients in powers of generator k, from the 0th to the highest."""
-    parts: list[dict[Any, Any]] = [{} for _ in range(_degree(polynomial, k) + 1)]
-    for powers, coefficient in polynomial.to_dict().items():
-        parts[int(powers[k])][*powers[:k], 0, *powers[k + 1 :]] = coefficient
-    return [polynomial.context().from_dict(part) for part in parts]
-
-
 def _shortened(text: str) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
-
-
-def _box(degrees: Iterable[int]) -> int:
-    return prod(degree + 1 for degree in degrees)
-
-
-def _terms_of_power(terms: int, power: int) -> int:
-    return comb(terms + power - 1, power) if terms or power else 1
-
-
-def _terms_composed(polynomial: Any, tops: Sequence[Any], bottoms: Sequence[Any]) -> int:
-    """An upper bound on the terms after generator k has become tops[k] / bottoms[k]."""
-    if all(len(part) <= 1 for part in (*tops, *bottoms)):
-        return len(polynomial)
-    degrees = _degrees(polynomial)
-    sizes = [(d, len(t), len(b)) for d, t, b in zip(degrees, tops, bottoms, strict=True)]
-    one_by_one = sum(
-        prod(
-            _terms_of_power(top, int(a)) * _terms_of_power(bottom, d - int(a))
-            for a, (d, top, bottom) in zip(powers, sizes, strict=True)
-        )
-        for powers in polynomial.monoms()
-    )
-    reach = [
-        [max(pair) for pair in zip(_degrees(top), _degrees(bottom), strict=True)]
-        for top, bottom in zip(tops, bottoms, strict=True)
-    ]
-    return min(
-        one_by_one, _box(sum(map(mul, degrees, column)) for column in zip(*reach, strict=True))
-    )
-
-
-def _check_size(terms: int, limit: int) -> None:
-    if terms > limit:
-        raise TooLargeToExpandError(
-            f"the result may have up to {terms:.3g} terms (limit {limit}). Substitute numbers or "
-            "symmetric policies first, or use the closed form's .evaluate(policies), .taylor(...) or "
-            ".compile(), which expand nothing; dataclasses.replace(f, max_terms=...) lifts the limit"
-        )

@@ -146,11 +146,6 @@ def leaves(nest: ExactNest) -> Iterator[Exact]:
         yield nest
 
 
-def is_symbolic(value: Exact) -> bool:
-    """Whether an exact number contains symbols."""
-    return not isinstance(value, Fraction)
-
-
 def symbols_in(values: Iterable[Exact], name: str) -> tuple[sympy.Symbol, ...]:
     """The SymPy symbols in `values`, sorted by name; `()` if all are numbers.
 
