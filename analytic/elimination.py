@@ -117,14 +117,23 @@ def _bits(mask: int) -> Iterator[int]:
 @dataclass(frozen=True)
 class Factor:
     """M = LU in the order of elimination. `lower[i, k]` and `upper[k, j]` are the (positive)
-    negatives of the entries of L and U off the diagonal, `inverse[k]` is 1 / u_kk, and `dying[k]` is
-    kappa_k when k is eliminated."""
+    negatives of the entries of L and U off the diagonal, `pivot[k]` is u_kk and `inverse[k]` one over
+    it, and `dying[k]` is kappa_k when k is eliminated.
+
+    `quotients`: whether solves divide by pivots, where they may as well multiply by inverses.
+    """
 
     order: tuple[int, ...]
     lower: Mapping[Edge, Any]
     upper: Mapping[Edge, Any]
+    pivot: Mapping[int, Any]
     inverse: Mapping[int, Any]
     dying: Mapping[int, Any]
+    quotients: bool = False
+
+    def over_pivot(self, numerator: Any, k: int) -> Any:
+        """numerator / u_kk."""
+        return numerator / self.pivot[k] if self.quotients else numerator * self.inverse[k]
 
     @property
     def last(self) -> int:
@@ -134,7 +143,7 @@ class Factor:
     @property
     def parts(self) -> tuple[Mapping[Any, Any], ...]:
         """All numbers of the factorisation, in the order in which programs pass them on."""
-        return self.lower, self.upper, self.inverse, self.dying
+        return self.lower, self.upper, self.pivot, self.inverse, self.dying
 
 
 def factorise(
@@ -152,12 +161,13 @@ def factorise(
     """
     q = {edge: g * p for edge, p in moves.items()}
     dying = dict.fromkeys(order, delta)
-    lower, upper, inverse = {}, {}, {}
+    lower, upper, pivot, inverse = {}, {}, {}, {}
     for position, k in enumerate(order):
         left = order[position + 1 :]
         after = [j for j in left if (k, j) in q]
         closed = patient and not left
-        inverse[k] = one if closed else one / total([dying[k], *(q[k, j] for j in after)])
+        pivot[k] = one if closed else total([dying[k], *(q[k, j] for j in after)])
+        inverse[k] = one if closed else one / pivot[k]
         for j in after:
             upper[k, j] = q[k, j]
         for i in left:
@@ -169,7 +179,7 @@ def factorise(
                 if i != j:  # the diagonal is never needed: that is the point
                     rerouted = share * q[k, j]
                     q[i, j] = q[i, j] + rerouted if (i, j) in q else rerouted
-    return Factor(tuple(order), lower, upper, inverse, dying)
+    return Factor(tuple(order), lower, upper, pivot, inverse, dying)
 
 
 def solve_right(factor: Factor, b: Mapping[int, Any], zero: Any) -> dict[int, Any]:
@@ -187,7 +197,7 @@ def solve_right(factor: Factor, b: Mapping[int, Any], zero: Any) -> dict[int, An
     x[factor.last] = zero
     for k in reversed(factor.order[:-1]):
         terms = [factor.upper[k, j] * x[j] for j in factor.order if (k, j) in factor.upper]
-        x[k] = total([x[k] - factor.dying[k] * level, *terms]) * factor.inverse[k]
+        x[k] = factor.over_pivot(total([x[k] - factor.dying[k] * level, *terms]), k)
     return x
 
 
@@ -204,7 +214,7 @@ def solve_left_balanced(factor: Factor, c: Mapping[int, Any], zero: Any) -> dict
     """
     y = _through_upper(factor, c)
     died = [factor.dying[k] * y[k] for k in factor.order[:-1]]
-    y[factor.last] = (zero - total([zero, *died])) * factor.inverse[factor.last]
+    y[factor.last] = factor.over_pivot(zero - total([zero, *died]), factor.last)
     return _through_lower(factor, y)
 
 
@@ -328,7 +338,7 @@ class Programs:
     - `transitions`: behaviours (player, state, action; row-major), transition probabilities -> the
         probability of each edge.
     - `rewards`: behaviours, one player's payoffs -> expected payoff of each state of the chain.
-    - `factor`: probabilities of the inner edges, g, delta -> `lower, upper, inverse, dying`.
+    - `factor`: probabilities of the inner edges, g, delta -> `Factor.parts`.
     - `occupancy`: factor, delta p0 -> discounted share of time of each state (of the chain's stationary
         distribution where `patient`).
     - `right`, `left_balanced`: factor and right-hand side -> solution.
@@ -358,9 +368,9 @@ def order_of(structure: Structure) -> tuple[int, ...]:
 
 
 @lru_cache
-def programs(structure: Structure, patient: bool = False) -> Programs:
+def programs(structure: Structure, patient: bool = False, quotients: bool = False) -> Programs:
     """Derive the programs of a structure (once per structure and process); with `patient` those of
-    the limit g -> 1, for a chain with one closed component."""
+    the limit g -> 1, for a chain with one closed component; with `quotients`, solves that divide."""
     states = range(structure.first, structure.num_states)
     order = order_of(structure)
 
@@ -391,7 +401,7 @@ def programs(structure: Structure, patient: bool = False) -> Programs:
         if patient:
             given[-1] = dict.fromkeys(pieces.dying, graph.constant(0))
         right_hand_side = dict(zip(states, graph.inputs(len(states)), strict=True))
-        solution = solve(Factor(order, *given), right_hand_side, graph)
+        solution = solve(Factor(order, *given, quotients), right_hand_side, graph)
         return graph.program(solution[s] for s in states)
 
     return Programs(

@@ -21,11 +21,17 @@ class Kernel(NamedTuple):
     """What a compiled function is determined by: everything else is a number fed to it.
 
     `patient` is the limit g -> 1.
+
+    `quotients`: whether solves of the program kernel divide by pivots in place of multiplying by their
+    inverses. XLA computes a quotient once, and a product again in every loop that uses it: on many runs
+    at once a learning step takes two thirds of the time. On a single run, whose loop is one piece of
+    code, quotients only take longer.
     """
 
     structure: Structure
     parameterisation: Parameterisation
     patient: bool = False
+    quotients: bool = False
 
 
 class Numbers(NamedTuple):

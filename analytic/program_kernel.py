@@ -106,7 +106,7 @@ def chain_of(structure: Structure, acting: tuple[Rows, ...], numbers: Numbers, g
 def factor_of(kernel: Kernel, chain: Chain) -> Factor:
     """Eliminate the states of a chain, once for all solves."""
     fixed = lax.stop_gradient(chain)
-    derived = programs(kernel.structure, kernel.patient)
+    derived = programs(kernel.structure, kernel.patient, kernel.quotients)
     entries = derived.factor.run([*fixed.moves, fixed.g, fixed.delta], _like(fixed.g))
     source = [fixed.delta * p for p in fixed.start]
     occupancy = derived.occupancy.run([*entries, *source], _like(fixed.g))
@@ -142,7 +142,7 @@ def _bordered_transpose(
 def _solve_right(kernel: Kernel, factor: Factor, b: Vector, c: Array) -> tuple[Vector, Array]:
     """The bordered system: v = d.b - delta c, x = M^-1 (b - d.b) shifted so that p0 . x = c."""
     mean = _dot(factor.occupancy, b)
-    derived = programs(kernel.structure, kernel.patient)
+    derived = programs(kernel.structure, kernel.patient, kernel.quotients)
     x = derived.right.run([*factor.entries, *(own - mean for own in b)], _like(mean))
     shift = _dot(factor.start, x) - c
     return tuple(own - shift for own in x), mean - factor.delta * c
@@ -152,7 +152,7 @@ def _solve_left(kernel: Kernel, factor: Factor, c: Vector, e: Array) -> tuple[Ve
     """Its transpose: y' = (c - p0 sum c)' M^-1 moved along d so that sum y = e."""
     mass = total(c)
     source = [own - mass * p for own, p in zip(c, factor.start, strict=True)]
-    derived = programs(kernel.structure, kernel.patient)
+    derived = programs(kernel.structure, kernel.patient, kernel.quotients)
     y = derived.left_balanced.run([*factor.entries, *source], _like(mass))
     surplus = total(y) - e
     shifted = (own - surplus * d for own, d in zip(y, factor.occupancy, strict=True))

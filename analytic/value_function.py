@@ -84,8 +84,11 @@ class ValueFunction(eqx.Module):
         """The inverse of `unstack`."""
         return params
 
-    def for_loops(self) -> ValueFunction:
-        """The same function, in the form that a compiled loop should close over."""
+    def for_loops(self, many: bool = False) -> ValueFunction:
+        """The same function, in the form that a compiled loop should close over.
+
+        **Arguments:** `many`: whether the loop is over many runs at once.
+        """
         return self
 
     @staticmethod
@@ -255,8 +258,10 @@ class CompiledValue(ValueFunction):
             return jnp.zeros((len(own), 0))
         return jnp.stack([jnp.stack(row) for row in own])
 
-    def for_loops(self) -> CompiledValue:
+    def for_loops(self, many: bool = False) -> CompiledValue:
         """The same function with scaled payoffs, for the program kernel as separate scalars.
+
+        **Arguments:** `many`: whether the loop is over many runs at once.
 
         XLA moves what does not change out of a loop before it merges duplicates: several uses of one
         slice would come back into the loop as different numbers, and all that is computed from them
@@ -265,7 +270,10 @@ class CompiledValue(ValueFunction):
         numbers = self._units(self.numbers)
         if self.backend == "program":
             numbers = numbers._replace(payoffs=tuple(map(tuple, numbers.payoffs)))
-        return dataclasses.replace(self, numbers=numbers, normalise="average", _checked=False)
+        kernel = self.kernel._replace(quotients=many)
+        return dataclasses.replace(
+            self, numbers=numbers, kernel=kernel, normalise="average", _checked=False
+        )
 
     def _units(self, numbers: Numbers) -> Numbers:
         """Values are linear in payoffs: those of discounted sums come from scaled ones."""

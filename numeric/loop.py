@@ -56,13 +56,15 @@ class Job(NamedTuple):
 class Carry(NamedTuple):
     """Where runs are: what goes into a compiled call and comes out of it.
 
-    `failed_step` and `failed_player` are -1 as long as all is well.
+    `failed_step` and `failed_player` are -1 as long as all is well; `beyond`: whether what failed was
+    finite, and beyond the limit.
     """
 
     params: Tree
     states: Tree
     failed_step: Any
     failed_player: Any
+    beyond: Any
 
 
 def _advance_one(
@@ -73,29 +75,37 @@ def _advance_one(
     done: ArrayLike,
     lengths: Array,
     segments: ArrayLike,
+    limit: Array | None,
 ) -> tuple[Carry, dict[str, Any], Tree]:
     """Advance one run by the first `segments` of `lengths` steps, recording after each."""
 
-    in_loop = values.for_loops()
+    in_loop = values.for_loops(many=job.vectorised)
 
     def step(_: Array, now: _Inner) -> _Inner:
-        now = _look(now) if job.careful else now
+        now = _look(now, limit) if job.careful else now
         updates, states, _infos = joint_update(in_loop, learners, now.params, now.states)
         moved = tuple(map(tree.add, now.params, updates))
         return now._replace(done=now.done + 1, params=moved, states=states)
 
     def segment(index: Array, now: tuple[_Inner, Tree]) -> tuple[_Inner, Tree]:
-        inner = _look(lax.fori_loop(0, lengths[index], step, now[0]))
+        inner = _look(lax.fori_loop(0, lengths[index], step, now[0]), limit)
         taken = _take(values, learners, values.stack(inner.last), inner.last_states, job.record)
         return inner, jax.tree.map(lambda old, new: old.at[index].set(new), now[1], taken)
 
     rows = values.unstack(carry.params)
     inner = _Inner(
-        done, rows, carry.states, rows, carry.states, carry.failed_step, carry.failed_player
+        done,
+        rows,
+        carry.states,
+        rows,
+        carry.states,
+        carry.failed_step,
+        carry.failed_player,
+        carry.beyond,
     )
     buffers = None
     if job.record is None:
-        inner = _look(lax.fori_loop(0, lengths[0], step, inner))
+        inner = _look(lax.fori_loop(0, lengths[0], step, inner), limit)
     else:
         example = jax.eval_shape(
             lambda own: _take(values, learners, own.params, own.states, job.record), carry
@@ -105,7 +115,11 @@ def _advance_one(
         )
         inner, buffers = lax.fori_loop(0, segments, segment, (inner, buffers))
     carry = Carry(
-        values.stack(inner.last), inner.last_states, inner.failed_step, inner.failed_player
+        values.stack(inner.last),
+        inner.last_states,
+        inner.failed_step,
+        inner.failed_player,
+        inner.beyond,
     )
     # The values at the end are part of this call, since compiling another would take longer.
     summary = _take(values, learners, carry.params, carry.states, _summary(values))
@@ -122,22 +136,27 @@ class _Inner(NamedTuple):
     last_states: Tree
     failed_step: Array
     failed_player: Array
+    beyond: Array
 
 
-def _look(now: _Inner) -> _Inner:
-    """Take note of where a run is, if it is somewhere finite.
+def _look(now: _Inner, limit: Array | None) -> _Inner:
+    """Take note of where a run is, if it is somewhere finite (and within the limit, if there is one).
 
     A step is judged when the next one begins: to choose between the two ends of a step within that
-    step would make XLA compute the step several times. Infinite and NaN never become finite again,
-    and what a failed run computes from there is not looked at.
+    step would make XLA compute the step several times. What a failed run computes from there is not
+    looked at.
     """
     running = now.failed_step < 0
-    good, player = running, now.failed_player
+    good, player, beyond = running, now.failed_player, now.beyond
     for index, own in reversed(list(enumerate(now.params))):
         finite = tree.all_finite(own)
-        good = good & finite
-        player = jnp.where(running & ~finite, index, player)
+        fine = finite if limit is None else finite & (tree.norm(own) <= limit)
+        good = good & fine
+        player = jnp.where(running & ~fine, index, player)
+        if limit is not None:
+            beyond = jnp.where(running & ~fine, finite, beyond)
     return now._replace(
+        beyond=beyond,
         last=tree.where(good, now.params, now.last),
         last_states=tree.where(good, now.states, now.last_states),
         failed_step=jnp.where(running & ~good, now.done, now.failed_step),
@@ -183,11 +202,12 @@ def advance(
     done: ArrayLike,
     lengths: Array,
     segments: ArrayLike,
+    limit: Array | None = None,
 ) -> tuple[Carry, dict[str, Any], Tree]:
     """`_advance_one`, for groups of runs one after the other where there are several runs."""
 
     def one(own: Carry) -> tuple[Carry, dict[str, Any], Tree]:
-        return _advance_one(values, learners, own, job, done, lengths, segments)
+        return _advance_one(values, learners, own, job, done, lengths, segments, limit)
 
     return lax.map(jax.vmap(one), carry) if job.vectorised else one(carry)
 
@@ -204,8 +224,8 @@ def begin(
     # Most learners have no state, and nothing need be compiled to find none.
     if jax.tree.leaves(states):
         states = eqx.filter_jit(every)(params)
-    none = jnp.asarray(np.full(params[0].shape[:2] if job.vectorised else (), -1))
-    return Carry(params, states, none, none)
+    none = np.full(params[0].shape[:2] if job.vectorised else (), -1)
+    return Carry(params, states, jnp.asarray(none), jnp.asarray(none), jnp.asarray(none > 0))
 
 
 def _check_taken(taken: Any) -> dict[str, Array]:

@@ -78,26 +78,22 @@ class SOS(AbstractLearner):
         shaping = [shaping_term(values, params, j, blocks[j], steps) for j in players]
         anticipating = [tree.add(*pair) for pair in zip(gradient, ahead, strict=True)]
 
-        p1 = _largest_share(self.a, anticipating, shaping)
+        # Both shares over one denominator, so that p is a quotient: XLA computes a quotient once, and
+        # would work out anything else again for every parameter that it multiplies.
+        along = tree.inner(shaping, anticipating)
+        allowed = self.a.astype(along.dtype) * tree.inner(anticipating, anticipating)
+        against = jnp.where(along < 0, -along, 1)
+        at_most = jnp.where(along < 0, jnp.minimum(allowed, -along), 1)
         squared = tree.inner(gradient, gradient)
-        p2 = jnp.where(jnp.sqrt(squared) < self.b.astype(squared.dtype), squared, 1)
-        p = jnp.minimum(p1, p2)
+        p2 = jnp.where(squared < self.b.astype(squared.dtype) ** 2, squared, 1)
+        p = jnp.minimum(at_most, p2 * against) / against
         info = {
             "gradient": tree.norm(gradient[player]),
             "lookahead": tree.norm(ahead[player]),
             "shaping": tree.norm(shaping[player]),
             "p": p,
-            "p1": p1,
+            "p1": at_most / against,
             "p2": p2,
         }
         direction = tree.axpy(p, shaping[player], anticipating[player])
         return tree.scale(self.rate, direction), None, info
-
-
-def _largest_share(a: Array, anticipating: list[Tree], shaping: list[Tree]) -> Array:
-    """p_1: how much shaping keeps 1 - a of LookAhead's length in LookAhead's direction."""
-    along = tree.inner(shaping, anticipating)
-    allowed = a.astype(along.dtype) * tree.inner(anticipating, anticipating)
-    # Divided by 1 where there is no conflict, so that derivatives are finite there as well.
-    conflict = along < 0
-    return jnp.where(conflict, jnp.minimum(1, allowed / jnp.where(conflict, -along, 1)), 1)
