@@ -1,0 +1,1 @@
+"""Equilibria: verified, enumerated, traced and certified. Nothing is sampled."""
