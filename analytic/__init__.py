@@ -1,7 +1,13 @@
 """Formulas: derive the value of an iterated game, show it, evaluate it exactly, compile it."""
 
+from resolvent.analytic.consistent_series import Agreement as Agreement
+from resolvent.analytic.consistent_series import ConsistentSeries as ConsistentSeries
+from resolvent.analytic.consistent_series import consistent_series as consistent_series
+from resolvent.analytic.consistent_series import higher_order_lola as higher_order_lola
 from resolvent.analytic.derivation import ClosedForm as ClosedForm
 from resolvent.analytic.derivation import closed_form as closed_form
+from resolvent.analytic.differentiable import DifferentiableForm as DifferentiableForm
+from resolvent.analytic.differentiable import ExactQuadratic as ExactQuadratic
 from resolvent.analytic.graph import Graph as Graph
 from resolvent.analytic.graph import Program as Program
 from resolvent.analytic.long_run import LongRun as LongRun

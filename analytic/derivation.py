@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import flint
 import sympy
@@ -30,6 +30,7 @@ from resolvent.analytic import (
     serialise,
 )
 from resolvent.analytic.chain import rational
+from resolvent.analytic.differentiable import DifferentiableForm
 from resolvent.analytic.elimination import symbolic_values
 from resolvent.analytic.expanded import Expanded
 from resolvent.analytic.graph import Program
@@ -42,7 +43,13 @@ from resolvent.analytic.specialise import own_program
 from resolvent.analytic.structure import Structure, convert, figures_of, structure_of
 from resolvent.analytic.symbols import PolicySymbols, as_sympy, free_symbols, policy_symbols
 from resolvent.analytic.symmetry import symmetric_rows
-from resolvent.games import DynamicGame, IteratedGame, StochasticGame, check_policies
+from resolvent.games import (
+    DifferentiableGame,
+    DynamicGame,
+    IteratedGame,
+    StochasticGame,
+    check_policies,
+)
 
 if TYPE_CHECKING:
     from resolvent.analytic.value_function import CompiledValue
@@ -51,24 +58,47 @@ Normalise = Literal["average", "sum"]
 Symbols = Mapping[Any, object] | None
 
 
-def closed_form(game: DynamicGame, normalise: Normalise = "average") -> ClosedForm:
-    """The exact value of every player of a game, as a function of the policies.
+@overload
+def closed_form(game: DynamicGame, normalise: Normalise = "average") -> ClosedForm: ...
+
+
+@overload
+def closed_form(
+    game: DifferentiableGame, normalise: Literal["average"] = "average"
+) -> DifferentiableForm: ...
+
+
+def closed_form(
+    game: DynamicGame | DifferentiableGame, normalise: Normalise = "average"
+) -> ClosedForm | DifferentiableForm:
+    """The exact value of every player of a game, as a function of the policies or parameters.
 
     **Arguments:**
 
     - `game`: an [`resolvent.games.IteratedGame`][] or a [`resolvent.games.StochasticGame`][]; its
-        numbers may be symbols.
+        numbers may be symbols. Or a [`resolvent.games.DifferentiableGame`][].
     - `normalise`: `"average"` for payoff per round, (1 - g) times the discounted sum; `"sum"` for the
-        discounted sum itself, in which most shaping papers state their learning rates.
+        discounted sum itself, in which most shaping papers state their learning rates. A
+        differentiable game is played once, and has no sum.
+
+    **Returns:** a [`resolvent.analytic.ClosedForm`][], or of a differentiable game a
+    [`resolvent.analytic.DifferentiableForm`][].
 
     Payoffs are maximised. Nothing is derived until it is asked for.
 
     **Raises:** `TypeError` for anything but such a game, `ValueError` for another `normalise`.
     """
+    if isinstance(game, DifferentiableGame):
+        if normalise != "average":
+            raise ValueError(
+                "normalise: leave it out for a differentiable game, which is played once"
+            )
+        return DifferentiableForm(game)
     if not isinstance(game, (IteratedGame, StochasticGame)):
         hint = "; call .iterated(discount) on it" if hasattr(game, "iterated") else ""
         raise TypeError(
-            f"game: expected an IteratedGame or a StochasticGame, got {type(game).__name__}{hint}"
+            "game: expected an IteratedGame, a StochasticGame or a DifferentiableGame, "
+            f"got {type(game).__name__}{hint}"
         )
     if normalise not in ("average", "sum"):
         raise ValueError(f'normalise: expected "average" or "sum", got {normalise!r}')

@@ -34,7 +34,7 @@ from resolvent.analytic.expanded import Polynomials
 from resolvent.analytic.graph import Program
 from resolvent.analytic.rational_function import carry_out
 from resolvent.analytic.structure import figures_of
-from resolvent.games import DynamicGame, Exact, NormalForm, from_text, to_text
+from resolvent.games import DynamicGame, Exact, from_text, to_text
 from resolvent.games.rational import shorten
 
 FORMAT = "resolvent closed form"
@@ -445,8 +445,10 @@ def _game(text: object) -> DynamicGame:
         game = from_text(text)
     except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"game: {error}") from None
-    if isinstance(game, NormalForm):
-        raise ValueError("game: expected an iterated or stochastic game, got a normal form")
+    if not isinstance(game, DynamicGame):
+        raise ValueError(
+            f"game: expected an iterated or stochastic game, got a {type(game).__name__}"
+        )
     return game
 
 

@@ -13,6 +13,39 @@ from resolvent.games.catalogue import rock_paper_scissors as rock_paper_scissors
 from resolvent.games.catalogue import stag_hunt as stag_hunt
 from resolvent.games.controllers import Controller as Controller
 from resolvent.games.controllers import with_controllers as with_controllers
+from resolvent.games.differentiable import DifferentiableGame as DifferentiableGame
+from resolvent.games.differentiable_catalogue import (
+    DIFFERENTIABLE_CATALOGUE as DIFFERENTIABLE_CATALOGUE,
+)
+from resolvent.games.differentiable_catalogue import balduzzi as balduzzi
+from resolvent.games.differentiable_catalogue import bilinear as bilinear
+from resolvent.games.differentiable_catalogue import consensus_trap as consensus_trap
+from resolvent.games.differentiable_catalogue import four_player as four_player
+from resolvent.games.differentiable_catalogue import hamiltonian as hamiltonian
+from resolvent.games.differentiable_catalogue import (
+    hamiltonian_not_zero_sum as hamiltonian_not_zero_sum,
+)
+from resolvent.games.differentiable_catalogue import impossibility as impossibility
+from resolvent.games.differentiable_catalogue import logistic as logistic
+from resolvent.games.differentiable_catalogue import lola_trap as lola_trap
+from resolvent.games.differentiable_catalogue import (
+    lookahead_not_definite as lookahead_not_definite,
+)
+from resolvent.games.differentiable_catalogue import market as market
+from resolvent.games.differentiable_catalogue import nash_not_stable as nash_not_stable
+from resolvent.games.differentiable_catalogue import one_shot as one_shot
+from resolvent.games.differentiable_catalogue import one_shot_chicken as one_shot_chicken
+from resolvent.games.differentiable_catalogue import (
+    one_shot_matching_pennies as one_shot_matching_pennies,
+)
+from resolvent.games.differentiable_catalogue import quadratic as quadratic
+from resolvent.games.differentiable_catalogue import sga_trap as sga_trap
+from resolvent.games.differentiable_catalogue import stable_not_nash as stable_not_nash
+from resolvent.games.differentiable_catalogue import tandem as tandem
+from resolvent.games.differentiable_catalogue import ultimatum as ultimatum
+from resolvent.games.differentiable_catalogue import (
+    zero_sum_not_hamiltonian as zero_sum_not_hamiltonian,
+)
 from resolvent.games.files import from_text as from_text
 from resolvent.games.files import read as read
 from resolvent.games.files import to_text as to_text

@@ -1,5 +1,5 @@
 """Symbolic payoffs as text: a small language of rational functions, read without evaluating any
-code."""
+code. Payoffs of differentiable games may use the smooth functions of `FUNCTIONS` besides."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from resolvent.games.rational import Exact, exact, shorten
 
 if TYPE_CHECKING:
     import sympy
+
+FUNCTIONS: tuple[str, ...] = ("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "softmax")
+"""What payoffs of differentiable games may call."""
+
+RESERVED: tuple[str, ...] = (*FUNCTIONS, "pi")
+"""Names that cannot be parameters or symbols of a differentiable game."""
 
 # A file must not be able to make the reader compute numbers of astronomical size.
 _LARGEST_EXPONENT = 100
@@ -29,7 +35,7 @@ def parse_symbols(names: object) -> dict[str, sympy.Symbol]:
     if not isinstance(names, list):
         raise ValueError(f"symbols must be a list of names; got {shorten(names)}")
     for k, name in enumerate(names):
-        if not _is_symbol_name(name):
+        if not is_symbol_name(name):
             raise ValueError(
                 f"symbols[{k}] must be a name of letters, digits and underscores, and no Python keyword; "
                 f"got {shorten(name)}"
@@ -69,12 +75,52 @@ def parse_expression(text: str, symbols: Mapping[str, Any], field: str) -> Exact
     return exact(value, field)
 
 
+def smooth(value: object, field: str, symbols: Mapping[str, Any] | None = None) -> sympy.Expr:
+    """Read an expression of a differentiable game: numbers, symbols, `+ - * / **`, and `FUNCTIONS`.
+
+    **Arguments:**
+
+    - `value`: what [`resolvent.games.exact`][] reads; a SymPy expression; or text, in which `pi` is the
+        number, powers may be of any kind, and functions may be called.
+    - `field`: what it is called in an error message.
+    - `symbols`: in text, the declared symbols by name; None where any name is a symbol.
+
+    **Returns:** an expression built afresh, so that equal constructions compare equal; its symbols are
+    plain `sympy.Symbol(name)`. Raises `ValueError` or `TypeError`, naming the field, for anything else.
+    """
+    import sympy
+
+    try:
+        if isinstance(value, str):
+            tree = ast.parse(value.strip(), mode="eval")
+            value = _evaluate_smooth(tree.body, value.strip(), symbols, field)
+        if not isinstance(value, sympy.Basic):
+            value = exact(value, field)
+            assert isinstance(value, Fraction)
+            return _sympy(value)
+        return _rebuilt(value, field)
+    except (SyntaxError, MemoryError, RecursionError):
+        raise ValueError(
+            f"{field} must be a number or an expression; got {shorten(value)}"
+        ) from None
+    except ZeroDivisionError:
+        raise ValueError(f"{field} divides by zero; got {shorten(value)}") from None
+
+
+def format_smooth(value: sympy.Expr) -> str:
+    """Write an expression so that [`resolvent.games.expressions.smooth`][] reads it back."""
+    import sympy
+
+    # Its own symbol prints as E.
+    return str(value.xreplace({sympy.E: sympy.Symbol("exp(1)")}))
+
+
 def format_expression(value: sympy.Expr) -> str:
     """Write an expression so that [`resolvent.games.expressions.parse_expression`][] reads it
     back."""
     for symbol in value.free_symbols:
         name = symbol.name  # pyright: ignore[reportAttributeAccessIssue]
-        if not _is_symbol_name(name):
+        if not is_symbol_name(name):
             raise ValueError(
                 "symbols must be named by letters, digits and underscores to be written to a file; "
                 f"got {name!r}"
@@ -82,7 +128,8 @@ def format_expression(value: sympy.Expr) -> str:
     return str(value)
 
 
-def _is_symbol_name(name: object) -> bool:
+def is_symbol_name(name: object) -> bool:
+    """Whether this is a Python identifier and no keyword."""
     return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
 
 
@@ -140,3 +187,122 @@ def _power(base: Any, exponent: Any, field: str) -> Any:
     if base == 0 and exponent < 0:
         raise ZeroDivisionError
     return base ** int(exponent)
+
+
+def _evaluate_smooth(
+    node: ast.expr, text: str, symbols: Mapping[str, Any] | None, field: str
+) -> Any:
+    import sympy
+
+    def operand(child: ast.expr) -> Any:
+        return _evaluate_smooth(child, text, symbols, field)
+
+    def factors(child: ast.expr) -> list[Any]:
+        # All at once: SymPy multiplies a number and a sum out, but not where there are more factors.
+        match child:
+            case ast.BinOp(op=ast.Mult()):
+                return factors(child.left) + factors(child.right)
+            case ast.BinOp(op=ast.Div()):
+                below = factors(child.right)
+                return factors(child.left) + [_divide(sympy.Integer(1), own) for own in below]
+            case ast.UnaryOp(op=ast.USub()):
+                return [sympy.Integer(-1), *factors(child.operand)]
+            case _:
+                return [operand(child)]
+
+    match node:
+        case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
+            number = exact(ast.get_source_segment(text, node), field)
+            assert isinstance(number, Fraction)
+            return _sympy(number)
+        case ast.Name(id="pi"):
+            return sympy.pi
+        case ast.Name(id=name) if name not in FUNCTIONS:
+            if symbols is not None and name not in symbols:
+                declared = ", ".join(symbols) or "none"
+                raise ValueError(
+                    f"{field} uses the undeclared symbol {name} (declared: {declared})"
+                )
+            return sympy.Symbol(name)
+        case ast.Call(func=ast.Name(id=name), keywords=[]) if name in FUNCTIONS:
+            arguments = [operand(child) for child in node.args]
+            if not arguments or (len(arguments) > 1 and name != "softmax"):
+                wanted = "logits" if name == "softmax" else "one argument"
+                raise ValueError(f"{field}: {name} takes {wanted}; got {len(arguments)}")
+            return _functions()[name](*arguments)
+        case ast.UnaryOp(op=ast.UAdd()):
+            return operand(node.operand)
+        case ast.UnaryOp(op=ast.USub()) | ast.BinOp(op=ast.Mult() | ast.Div()):
+            return sympy.Mul(*factors(node))
+        case ast.BinOp(op=ast.Add()):
+            return operand(node.left) + operand(node.right)
+        case ast.BinOp(op=ast.Sub()):
+            return operand(node.left) - operand(node.right)
+        case ast.BinOp(op=ast.Pow()):
+            return _smooth_power(operand(node.left), operand(node.right), field)
+        case _:
+            source = ast.get_source_segment(text, node) or text
+            raise ValueError(
+                f"{field} may use numbers, symbols, pi, + - * / ** ( ) and "
+                f"{', '.join(FUNCTIONS)}; got {shorten(source)}"
+            )
+
+
+def _smooth_power(base: Any, exponent: Any, field: str) -> Any:
+    if exponent.is_Rational:
+        if base.is_Rational and exponent.is_Integer:
+            return _sympy(_power(Fraction(base.p, base.q), Fraction(int(exponent)), field))
+        if abs(exponent) > _LARGEST_EXPONENT:
+            raise ValueError(f"{field} may use powers up to {_LARGEST_EXPONENT}; got {exponent}")
+        if base == 0 and exponent < 0:
+            raise ZeroDivisionError
+    return base**exponent
+
+
+def _functions() -> dict[str, Any]:
+    import sympy
+
+    from resolvent.games import functions
+
+    names = (name for name in FUNCTIONS if name not in ("sigmoid", "softmax"))
+    own = {"sigmoid": functions.sigmoid, "softmax": functions.softmax}
+    return {name: getattr(sympy, name) for name in names} | own
+
+
+def _rebuilt(node: Any, field: str) -> Any:
+    """Check that `node` is in the language and build it afresh from plain symbols."""
+    import sympy
+
+    functions = tuple(own for own in _functions().values() if isinstance(own, type))
+    infinite = (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo)
+
+    def rebuild(own: Any) -> Any:
+        if own in infinite or (own.is_Float and not own.is_finite):
+            raise ValueError(f"{field} must be finite; got {node}")
+        if own.is_Float:
+            return _sympy(Fraction(str(own)))
+        if own.is_Rational or own in (sympy.pi, sympy.E):
+            return own
+        if own.is_Symbol and own.is_commutative:
+            return sympy.Symbol(own.name)
+        if own.is_Add or own.is_Mul or own.is_Pow or isinstance(own, functions):
+            result = own.func(*map(rebuild, own.args))
+            if result in infinite:
+                raise ValueError(f"{field} must be finite; got {node}")
+            if result.is_Pow and result.is_number and result.is_real is False:
+                raise ValueError(f"{field} must be real; got {node}")
+            return result
+        if own is sympy.I:
+            raise ValueError(f"{field} must be real; got {node}")
+        raise ValueError(
+            f"{field} may use numbers, symbols, + - * / ** and {', '.join(FUNCTIONS)}; got {own} "
+            "(a game with other functions can be given as a JAX function)"
+        )
+
+    return rebuild(node)
+
+
+def _sympy(number: Fraction) -> Any:
+    import sympy
+
+    return sympy.Rational(number.numerator, number.denominator)

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from resolvent.games import gambit
-from resolvent.games.expressions import format_expression, parse_expression, parse_symbols
+from resolvent.games.differentiable import DifferentiableGame
+from resolvent.games.expressions import (
+    format_expression,
+    format_smooth,
+    is_symbol_name,
+    parse_expression,
+    parse_symbols,
+    smooth,
+)
 from resolvent.games.iterated import IteratedGame
 from resolvent.games.normal_form import NormalForm
 from resolvent.games.policies import DynamicGame
@@ -26,9 +34,20 @@ from resolvent.games.stochastic import (
     nested_rewards,
 )
 
-Game: TypeAlias = NormalForm | DynamicGame
+Game: TypeAlias = NormalForm | DynamicGame | DifferentiableGame
 
-_KEYS = ("name", "players", "actions", "symbols", "payoffs", "losses", "iterated", "stochastic")
+_KEYS = (
+    "name",
+    "players",
+    "actions",
+    "parameters",
+    "symbols",
+    "payoffs",
+    "losses",
+    "iterated",
+    "stochastic",
+)
+_DIFFERENTIABLE_KEYS = ("name", "players", "parameters", "symbols", "payoffs", "losses")
 _ITERATED_KEYS = (
     "discount",
     "memory",
@@ -54,7 +73,8 @@ def read(path: str | Path) -> Game:
     **Returns:**
 
     An [`resolvent.games.IteratedGame`][] or a [`resolvent.games.StochasticGame`][] if the file says
-    how the game goes on, otherwise a [`resolvent.games.NormalForm`][].
+    how the game goes on, a [`resolvent.games.DifferentiableGame`][] if it has parameters, otherwise a
+    [`resolvent.games.NormalForm`][].
 
     Raises `ValueError`, naming the file and the field, for anything that is not such a game.
     """
@@ -77,16 +97,14 @@ def write(game: Game, path: str | Path) -> None:
 
     - `game`: what to write.
     - `path`: a file whose name ends in `.toml` or `.nfg`; an existing file is replaced. A `.nfg`
-        file holds numbers only, no discount and no states.
+        file holds matrix games of numbers only, no discount, no states and no parameters.
 
     SymPy's assumptions about symbols are not kept: a symbol is read back as `sympy.Symbol(name)`.
     Raises `ValueError` if the format cannot hold the game.
     """
     path = Path(path)
     _require_game(game)
-    unparse: Callable[[Any], str] | None = {".toml": _to_toml, ".nfg": gambit.unparse}.get(
-        path.suffix
-    )
+    unparse: Callable[[Any], str] | None = {".toml": _to_toml, ".nfg": _to_nfg}.get(path.suffix)
     if unparse is None:
         raise ValueError(f"{path}: the name must end in .toml or .nfg; got {path.suffix!r}")
     try:
@@ -125,9 +143,10 @@ def from_text(text: str) -> Game:
 
 
 def _require_game(game: object) -> None:
-    if not isinstance(game, (NormalForm, IteratedGame, StochasticGame)):
+    if not isinstance(game, (NormalForm, IteratedGame, StochasticGame, DifferentiableGame)):
         raise TypeError(
-            f"game must be a NormalForm, an IteratedGame or a StochasticGame; got {shorten(game)}"
+            "game must be a NormalForm, an IteratedGame, a StochasticGame or a DifferentiableGame; "
+            f"got {shorten(game)}"
         )
 
 
@@ -139,12 +158,37 @@ def _from_toml(text: str) -> Game:
     if ("payoffs" in table) == ("losses" in table):
         raise ValueError('the file must have either "payoffs" or "losses"')
     stated_as = "losses" if "losses" in table else "payoffs"
+    if "parameters" in table:
+        return _read_differentiable(table, stated_as, symbols)
     numbers = _expressions(table[stated_as], symbols, stated_as)
     if "stochastic" in table:
         return _read_stochastic(table, numbers, symbols)
     build = NormalForm.from_losses if stated_as == "losses" else NormalForm
     stage = build(numbers, table.get("actions"), table.get("players"), table.get("name"))
     return _read_iterated(table["iterated"], stage, symbols) if "iterated" in table else stage
+
+
+def _read_differentiable(
+    table: Mapping[str, Any], stated_as: str, symbols: Mapping[str, Any]
+) -> DifferentiableGame:
+    _require_keys(table, _DIFFERENTIABLE_KEYS, "a file with parameters")
+    names = table["parameters"]
+    stated = {stated_as: table[stated_as]}
+    if not isinstance(stated[stated_as], list):
+        raise ValueError(f"{stated_as} must be an array with one expression per player")
+    # Without expressions first: the names are in order, and known when the expressions are read.
+    blank = DifferentiableGame([0] * len(stated[stated_as]), names)
+    known = {name: name for own in blank.parameters for name in own}
+    for name in symbols:
+        if name in known:
+            raise ValueError(f"symbols must not be parameters too; got {name!r}")
+    known |= {name: name for name in symbols}
+    stated[stated_as] = [
+        smooth(own, f"{stated_as}[{k}]", known) for k, own in enumerate(stated[stated_as])
+    ]
+    return DifferentiableGame(
+        **stated, parameters=names, players=table.get("players"), name=table.get("name")
+    )
 
 
 def _read_iterated(settings: object, stage: NormalForm, symbols: Mapping[str, Any]) -> IteratedGame:
@@ -263,6 +307,8 @@ def _to_toml(game: Game) -> str:
     if game.name is not None:
         lines.append(f"name = {_text(game.name)}")
     lines.append(f"players = {_names(game.players)}")
+    if isinstance(game, DifferentiableGame):
+        return "\n".join(lines + _differentiable_lines(game)) + "\n"
     lines.append(f"actions = {_value(game.actions)}")
     if game.symbols:
         lines.append(f"symbols = {_names([symbol.name for symbol in game.symbols])}")
@@ -279,6 +325,29 @@ def _to_toml(game: Game) -> str:
     if isinstance(game, StochasticGame):
         lines += ["", "[stochastic]", *_stochastic_lines(game)]
     return "\n".join(lines) + "\n"
+
+
+def _differentiable_lines(game: DifferentiableGame) -> list[str]:
+    if game.stated is None:
+        raise ValueError(
+            "a game given by a JAX function cannot be written to a file; state it by expressions"
+        )
+    lines = [f"parameters = {_value(game.parameters)}"]
+    for symbol in game.symbols:
+        if not is_symbol_name(symbol.name):
+            raise ValueError(
+                "symbols must be named by letters, digits and underscores to be written to a file; "
+                f"got {symbol.name!r}"
+            )
+    if game.symbols:
+        lines.append(f"symbols = {_names([symbol.name for symbol in game.symbols])}")
+    return lines + _block(game.stated_as, [format_smooth(own) for own in game.stated])
+
+
+def _to_nfg(game: Game) -> str:
+    if isinstance(game, DifferentiableGame):
+        raise ValueError("a .nfg file cannot hold a differentiable game; use .toml")
+    return gambit.unparse(game)
 
 
 def _iterated_lines(game: IteratedGame) -> list[str]:

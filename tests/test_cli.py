@@ -20,8 +20,10 @@ from resolvent import __main__ as entry
 from resolvent.analytic import ClosedForm
 from resolvent.cli import environment
 from resolvent.cli.app import run
-from resolvent.games import CATALOGUE, prisoners_dilemma, write
+from resolvent.games import CATALOGUE, DIFFERENTIABLE_CATALOGUE, prisoners_dilemma, write
 from resolvent.numeric.run import Run
+from resolvent.numeric.tournament import Tournament
+from resolvent.reproductions import REPRODUCTIONS
 
 PAYOFFS = {"C": {"C": (-1, -1), "D": (-3, 0)}, "D": {"C": (0, -3), "D": (-2, -2)}}
 JOINT = tuple(product("CD", repeat=2))
@@ -702,6 +704,39 @@ def test_learn_by_other_rules(call):
     assert shown.count("mean policy") == 2
 
 
+def test_tournament_prints_saves_and_draws(call, tmp_path):
+    files = tmp_path / "cross.npz", tmp_path / "cross.png", tmp_path / "cross.csv"
+    arguments = ("tournament", "prisoners_dilemma", "--learners", "naive,naive", "--rate", "1,1/2")
+    arguments += ("--runs", 4, "--steps", 3)
+    record = json.loads(call(*arguments, "--save", files[0], "--plot", files[1], "--json"))
+    assert files[1].stat().st_size > 1000
+    saved = Tournament.load(files[0])
+    assert record["names"] == list(saved.names) == ["naive, rate 1", "naive, rate 1/2"]
+    assert [own["learners"] for own in record["seatings"]] == [
+        [a, b] for a in saved.names for b in saved.names
+    ]
+    for own, seats in zip(record["seatings"], product(range(2), repeat=2), strict=True):
+        values = saved.values[seats] / 25
+        assert own["payoff_per_round"] == pytest.approx(values.mean(0).tolist(), rel=1e-12)
+        errors = values.std(0, ddof=1) / 2
+        assert own["standard_error"] == pytest.approx(errors.tolist(), rel=1e-10)
+        assert own["status"]["successful"] == 4
+    shown = call(*arguments, "--save", files[2])
+    assert f"{record['seatings'][1]['payoff_per_round'][0]:.4f} ± " in shown
+    assert "player 2 against 1" in shown
+    assert len(files[2].read_text().splitlines()) == 9
+
+
+def test_a_tournament_of_three_with_a_run_that_fails(capsys):
+    arguments = "tournament public_goods -l naive --runs 2 --steps 2 --rate 1e3 --limit 5 --json"
+    assert run(arguments.split()) == 1
+    printed = capsys.readouterr()
+    (seating,) = json.loads(printed.out)["seatings"]
+    assert seating["status"]["diverged"] == 2
+    assert seating["payoff_per_round"] == [None] * 3
+    assert printed.err == "resolvent: 2 of 2 runs diverged; they are part of no mean\n"
+
+
 def test_demo_tells_the_story(call):
     told = call("demo", "--runs", 8, "--steps", 3)
     for landmark in (
@@ -788,6 +823,13 @@ def test_demo_tells_the_story(call):
         ("learn prisoners_dilemma --runs 0", "--runs"),
         ("learn prisoners_dilemma --save run.txt", "must end in .npz"),
         ("learn prisoners_dilemma --plot no/such/folder/run.png", "no folder"),
+        ("tournament prisoners_dilemma -l naive,", "an entry is empty"),
+        ("tournament prisoners_dilemma -l naive,naive", "expected different learners"),
+        ("tournament prisoners_dilemma -l naive,lola --rate 1,2,3", "each of 2 learners; got 3"),
+        ("tournament prisoners_dilemma -l loal", "did you mean 'lola'?"),
+        ("tournament prisoners_dilemma --limit 0", "--limit: expected a number above 0"),
+        ("tournament prisoners_dilemma --save run.txt", "must end in .npz or .csv"),
+        ("tournament public_goods --plot cross.png", "a cross table is of two players"),
         ("demo --runs 0", "--runs"),
         ("demo --steps many", "--steps"),
         ("demo extra", "extra"),
@@ -863,7 +905,7 @@ def test_help_and_version(call):
     assert "Exit status" in call()
     assert call("--help") == call("-h")
     assert call("--version").startswith("resolvent ")
-    for command in ("demo", "games", "derive", "gradient", "learn"):
+    for command in ("demo", "games", "derive", "gradient", "learn", "tournament"):
         assert command in call("--help")
         assert f"resolvent {command}" in call(command, "--help")
 
@@ -883,6 +925,50 @@ def test_quick_commands_import_neither_jax_nor_sympy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# Reproductions -------------------------------------------------------------------------------
+
+
+def test_reproduce_lists_what_there_is(call):
+    listed = json.loads(call("reproduce", "--json"))["experiments"]
+    assert [own["name"] for own in listed] == list(REPRODUCTIONS)
+    shown = call("reproduce")
+    assert all(own["name"] in shown and own["paper"] in shown for own in listed)
+
+
+def test_reproduce_prints_writes_and_draws(call, tmp_path):
+    files = tmp_path / "table.md", tmp_path / "figure.png"
+    arguments = ("reproduce", "impossibility", "--quick")
+    record = json.loads(call(*arguments, "--json", "--markdown", files[0], "--plot", files[1]))
+    assert files[1].stat().st_size > 1000
+    assert record["quick"] is True
+    assert record["verdicts"] == {"agrees": 4, "ours only": 4}
+    written = files[0].read_text(encoding="utf-8")
+    shown = call(*arguments)
+    for row in record["rows"]:
+        assert row["what"] in written
+        assert row["what"] in shown
+        assert f"{row['ours']:.3f}" in shown
+    assert "4 agrees, 4 ours only" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("reproduce lola_ipdd", "did you mean 'lola_ipd'?"),
+        ("reproduce nothing", "`resolvent reproduce` lists them"),
+        ("reproduce --quick", "say which experiment"),
+        ("reproduce impossibility --markdown table.txt", "must end in .md"),
+        ("reproduce impossibility --plot no/such/folder/f.png", "no folder"),
+        ("reproduce impossibility --seed -1", "--seed"),
+    ],
+)
+def test_bad_input_to_reproduce(arguments, message, capsys):
+    assert run(arguments.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert message in printed.err
 
 
 # Where compiled code is kept -----------------------------------------------------------------
@@ -925,3 +1011,93 @@ def test_the_value_solver_of_these_tests():
     assert discounted_values([Fraction(1)] * 5, [Fraction(1)] * 5) == [-25, -25]
     coin = [Fraction(1, 2)] * 5
     assert discounted_values(coin, coin) == [Fraction(-75, 2)] * 2
+
+
+# Differentiable games ------------------------------------------------------------------------
+
+
+def test_differentiable_games_are_listed_and_shown(call):
+    printed = call("games")
+    for name in DIFFERENTIABLE_CATALOGUE:
+        assert f"\n{name} " in printed
+    listed = json.loads(call("games", "--json"))
+    assert [entry["name"] for entry in listed["games"]] == [*CATALOGUE]
+    assert [entry["name"] for entry in listed["differentiable"]] == [*DIFFERENTIABLE_CATALOGUE]
+    shown = call("games", "tandem")
+    assert "-2*x + (x + y)**2" in shown
+    assert "1811.08469" in shown
+    assert "coupling=10" in call("games", "balduzzi")
+    scaled = json.loads(call("games", "balduzzi:coupling=3", "--json"))
+    assert scaled["losses"] == ["x**2/2 + 3*x*y", "-3*x*y + y**2/2"]
+    assert scaled["options"] == {"coupling": "10"}
+    assert "sigmoid(x)" in call("games", "one_shot:chicken:payoffs=mild")
+
+
+def test_derive_a_differentiable_game(call, tmp_path):
+    record = json.loads(call("derive", "tandem", "--json"))
+    assert record["joint_gradient"] == ["-2*x - 2*y + 2", "-2*x - 2*y + 2"]
+    assert record["jacobian"] == [["-2", "-2"], ["-2", "-2"]]
+    assert "2*x + 2*y - 2" in call("derive", "tandem")
+    assert "L_{1}(x, y)" in call("derive", "tandem", "--latex")
+    path = tmp_path / "game.toml"
+    path.write_text('parameters = ["x", "y"]\nsymbols = ["b"]\npayoffs = ["b*x*y", "-x*y"]\n')
+    assert "b*y" in call("derive", path)
+    assert json.loads(call("derive", path, "--set", "b=3", "--json"))["values"] == ["3*x*y", "-x*y"]
+
+
+def test_gradient_of_tandem_by_hand(call):
+    """At x = 1/2, y = 1/4 with losses: xi = -1/2, H_12 = 2, dL_i/dx_j = 2s = 3/2."""
+    options = ("--rate", "1/10", "--learner")
+    record = json.loads(call("gradient", "tandem", *options, "lola", "--at", "1/2;1/4", "--json"))
+    for own in record["players"]:
+        assert own["exact_terms"] == {
+            "naive": ["1/2"],
+            "look_ahead": ["-1/10"],  # -(1/10) 2 (1/2)
+            "shaping": ["3/10"],  # (1/10) 2 (3/2)
+        }
+        assert own["exact_update"] == ["7/100"]
+        assert own["update"] == pytest.approx([0.07], rel=1e-14)
+    printed = call("gradient", "tandem", *options, "lola,sos")
+    assert "naive gradient" in printed
+    assert "Norms of the terms" in printed
+
+
+def test_learn_a_differentiable_game(call, tmp_path):
+    path = tmp_path / "run.npz"
+    arguments = ("learn", "tandem", "-l", "lola", "--rate", "0.1", "--runs", "3", "--steps", "300")
+    record = json.loads(call(*arguments, "--json", "--save", path))
+    # The closed form of Taylor LOLA: s = (1 - 2a)/(1 - 4a).
+    means = [record["parameters"][name]["mean"] for name in ("x", "y")]
+    assert sum(means) == pytest.approx(4 / 3, rel=1e-9)
+    assert sum(own["mean"] for own in record["payoff"]) / 2 == pytest.approx(-4 / 9, rel=1e-9)
+    assert record["status"] == {"successful": 3, "nonfinite": 0}
+    game = Run.load(path).game
+    assert game is not None
+    assert game.name == "tandem"
+    printed = call(*arguments)
+    assert "parameter" in printed
+    assert "per round" not in printed
+
+
+DIFFERENTIABLE_REFUSALS = {
+    "discount": (("learn", "tandem", "--discount", "1/2"), "--discount: tandem"),
+    "memory": (("derive", "tandem", "--memory", "2"), "--memory: tandem"),
+    "policies": (("derive", "tandem", "--policies", "uniform"), "--policies: tandem"),
+    "expanded": (("derive", "tandem", "--expanded"), "--expanded: tandem"),
+    "parameters": (("gradient", "tandem", "--parameters", "policies"), "--parameters: tandem"),
+    "point": (("gradient", "tandem", "--at", "1"), "--at: expected numbers for 2 players"),
+    "numbers": (("gradient", "tandem", "--at", "1;2,3"), "--at: player 2 needs 1 numbers (y)"),
+    "symbol": (("learn", "balduzzi:coupling=c"), "--set NAME=VALUE"),
+    "one_shot": (("learn", "one_shot:tandem"), "one_shot needs a matrix game"),
+    "typo": (("learn", "tandm"), "did you mean 'tandem'?"),
+    "option": (("learn", "tandem:coupling=2"), "tandem takes no options"),
+}
+
+
+@pytest.mark.parametrize("case", DIFFERENTIABLE_REFUSALS)
+def test_what_differentiable_games_have_no_use_for(case, capsys):
+    arguments, message = DIFFERENTIABLE_REFUSALS[case]
+    assert run(list(arguments)) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1

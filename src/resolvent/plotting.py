@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
+from resolvent.games import DifferentiableGame
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -36,10 +38,9 @@ def payoffs(run: Run, ax: Axes | None = None, players: tuple[int, int] = (0, 1))
     does not have.
     """
     game = run.game
-    if game is None:
-        raise ValueError(
-            "run: expected a run of an iterated game; a wrapped function has no stage payoffs"
-        )
+    if game is None or isinstance(game, DifferentiableGame):
+        kind = "wrapped function" if game is None else "differentiable game"
+        raise ValueError(f"run: expected a run of an iterated game; a {kind} has no stage payoffs")
     if len(set(players)) != 2 or not all(0 <= player < run.num_players for player in players):
         raise ValueError(
             f"players: expected two different players from 0 to {run.num_players - 1}; got {players}"
@@ -68,7 +69,8 @@ def overview(run: Run) -> Figure:
     """`Run.plot` beside `payoffs`, where there are stage payoffs of at least two players."""
     from matplotlib import pyplot
 
-    paired = run.game is not None and run.num_players >= 2
+    staged = run.game is not None and not isinstance(run.game, DifferentiableGame)
+    paired = staged and run.num_players >= 2
     figure, axes = pyplot.subplots(
         1,
         2 if paired else 1,

@@ -301,7 +301,12 @@ def gradient(
     logits: Annotated[
         str | None,
         typer.Option(
-            metavar="NUMBERS", help="Or where, by logits: 0,0,1,0,0;1,0,0,0,0.", show_default=False
+            "--logits",
+            "--at",
+            metavar="NUMBERS",
+            help="Or where, by logits: 0,0,1,0,0;1,0,0,0,0. Parameters, of a differentiable game: 1/2;1/2; "
+            "default 0.",
+            show_default=False,
         ),
     ] = None,
     parameters: Annotated[
@@ -428,6 +433,134 @@ def learn(
     )
     if not finished:
         raise KeyboardInterrupt
+
+
+@app.command(short_help="Let every learner meet every other.")
+def tournament(
+    game: Game,
+    learners: Annotated[
+        str,
+        typer.Option("--learners", "-l", metavar="NAMES", help="Those who take part, by commas."),
+    ] = "naive,lola",
+    steps: Annotated[int, typer.Option(min=0, metavar="N", help="Steps of every run.")] = 200,
+    runs: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Runs of every seating, from the same starts.")
+    ] = 256,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random starts.")] = 0,
+    rate: Annotated[
+        str,
+        typer.Option(metavar="NUMBERS", help="Step size: one for all learners, or one each."),
+    ] = "1",
+    lookahead: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="Step size that others are believed to use: for all learners, or each. Default: the rate.",
+            show_default=False,
+        ),
+    ] = None,
+    scale: Annotated[
+        str, typer.Option(metavar="NUMBER", help="Standard deviation of the logits at the start.")
+    ] = "1",
+    limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Norm of a player's logits beyond which a run counts as diverged.",
+            show_default=False,
+        ),
+    ] = None,
+    normalise: Annotated[
+        Scale,
+        typer.Option(help="What the rate multiplies: values per round, or discounted sums."),
+    ] = Scale.sum,
+    discount: Discount = None,
+    memory: Memory = None,
+    observe: Observe = None,
+    initial: Initial = None,
+    implementation_noise: ImplementationNoise = None,
+    observation_noise: ObservationNoise = None,
+    settings: Settings = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npz", help="Save it (.npz), or the means (.csv).", show_default=False
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw it (also .pdf, .svg).", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Let every learner meet every other in every seat, from the same random starts.
+
+    \b
+    resolvent tournament prisoners_dilemma
+    resolvent tournament prisoners_dilemma --learners naive,lola:original,sos --runs 256 --steps 200
+    resolvent tournament chicken:payoffs=mild -l lola,lola --rate 0.1,1 --save cross.csv --plot cross.png
+
+    Learners: as in `learn`. Both (a, b) and (b, a) are played. Payoffs are printed per round.
+    """
+    from resolvent.cli.tournament import tournament as command
+
+    finished = command(
+        Asked(
+            game,
+            discount,
+            memory,
+            observe,
+            initial,
+            implementation_noise,
+            observation_noise,
+            settings or (),
+        ),
+        learners,
+        steps,
+        runs,
+        seed,
+        rate,
+        lookahead,
+        scale,
+        limit,
+        _scale(normalise),
+        save,
+        plot,
+        as_json,
+    )
+    if not finished:
+        raise KeyboardInterrupt
+
+
+@app.command(short_help="Run a published table again: published, ours, difference.")
+def reproduce(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The experiment. Default: list them.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A short version: fewer runs, or part of the table.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random starts.")] = 0,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.md", help="Write protocol and table.", show_default=False),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw it (also .pdf, .svg).", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a published table again, and print the published numbers, ours and the difference.
+
+    \b
+    resolvent reproduce
+    resolvent reproduce lola_ipd --quick
+    resolvent reproduce sos_ipd --markdown sos_ipd.md --plot sos_ipd.png
+    """
+    from resolvent.cli.reproduce import reproduce as command
+
+    command(name, quick, seed, markdown, plot, as_json)
 
 
 def _scale(scale: Scale) -> Literal["average", "sum"]:

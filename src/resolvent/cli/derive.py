@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from resolvent.cli import average, output, show
+from resolvent.cli import average, differentiable, output, show
 from resolvent.cli.errors import BadInputError
 from resolvent.cli.export import ENDINGS, export
 from resolvent.cli.inputs import (
     Asked,
     check_file,
-    dynamic_game,
     joint_policy,
+    playable,
+    refuse_for_parameters,
     refused,
     require_numbers,
 )
+from resolvent.games import DifferentiableGame
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +48,10 @@ class Wanted:
 def derive(asked: Asked, wanted: Wanted) -> None:
     """Print the derivation of a game's value."""
     _check(wanted)
-    played = dynamic_game(asked)
+    played = playable(asked)
+    if isinstance(played, DifferentiableGame):
+        _derive_differentiable(asked, wanted, played)
+        return
     if wanted.policies is not None:
         require_numbers(played, "evaluating --policies")
     if wanted.export is not None and wanted.export.suffix in (".py", ".c"):
@@ -65,6 +70,28 @@ def derive(asked: Asked, wanted: Wanted) -> None:
         print(_latex(form, wanted, found))
     else:
         _print(output.console(), form, wanted, found)
+
+
+def _derive_differentiable(asked: Asked, wanted: Wanted, game: DifferentiableGame) -> None:
+    """Print payoffs that are formulas already, and their derivatives."""
+    from resolvent.analytic import closed_form
+
+    options = {
+        "--normalise": "sum" if wanted.normalise == "sum" else None,
+        "--policies": wanted.policies,
+        "--expanded": wanted.expanded,
+        "--symmetric": wanted.symmetric,
+        "--average": wanted.average,
+        "--export": wanted.export,
+    }
+    refuse_for_parameters(asked, options)
+    form = closed_form(game)
+    if wanted.as_json:
+        output.print_json(differentiable.form_record(form))
+    elif wanted.as_latex:
+        print(differentiable.latex(form))
+    else:
+        differentiable.print_form(output.console(), form)
 
 
 def _check(wanted: Wanted) -> None:

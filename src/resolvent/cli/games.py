@@ -6,9 +6,15 @@ import inspect
 import re
 from typing import Any
 
-from resolvent.cli import output, show
-from resolvent.cli.inputs import any_game, catalogue_options
-from resolvent.games import CATALOGUE, IteratedGame, NormalForm
+from resolvent.cli import differentiable, output, show
+from resolvent.cli.inputs import FACTORIES, any_game, catalogue_options
+from resolvent.games import (
+    CATALOGUE,
+    DIFFERENTIABLE_CATALOGUE,
+    DifferentiableGame,
+    IteratedGame,
+    NormalForm,
+)
 
 
 def games(game: str | None, as_json: bool) -> None:
@@ -22,7 +28,8 @@ def games(game: str | None, as_json: bool) -> None:
 def _print_catalogue(as_json: bool) -> None:
     records = [_record(name) for name in CATALOGUE]
     if as_json:
-        output.print_json({"games": records})
+        smooth = [_differentiable_record(name) for name in DIFFERENTIABLE_CATALOGUE]
+        output.print_json({"games": records, "differentiable": smooth})
         return
     out = output.console()
     output.table(
@@ -42,19 +49,31 @@ def _print_catalogue(as_json: bool) -> None:
         wrap_last=True,
     )
     out.print()
+    # The names only: to build these games takes SymPy, and its import a second.
+    output.table(
+        out,
+        ["differentiable game", "what it is"],
+        [[name, _documentation(name)[0]] for name in DIFFERENTIABLE_CATALOGUE],
+        indent=0,
+        wrap_last=True,
+    )
+    out.print()
     output.prose(
         out,
-        "`resolvent games NAME` shows a game's payoffs, options and source. A file in TOML or Gambit's .nfg "
-        "is a game too: docs/games.md describes the formats.",
+        "`resolvent games NAME` shows a game's payoffs, options and source. `one_shot:NAME` is any matrix "
+        "game played once, by logits. A file in TOML or Gambit's .nfg is a game too: docs/games.md describes "
+        "the formats.",
     )
 
 
 def _print_game(text: str, as_json: bool) -> None:
     game = any_game(text)
     key = text.partition(":")[0].strip().lower().replace("-", "_")
-    known = key if key in CATALOGUE else None
+    known = key if key in FACTORIES else None
     if as_json:
-        if isinstance(game, NormalForm):
+        if isinstance(game, DifferentiableGame):
+            record = differentiable.record(game)
+        elif isinstance(game, NormalForm):
             record = _stage_record(game)
         else:
             stated_as = game.stage.stated_as if isinstance(game, IteratedGame) else "payoffs"
@@ -63,8 +82,11 @@ def _print_game(text: str, as_json: bool) -> None:
         return
     out = output.console()
     output.heading(out, str(game).splitlines()[0])
-    show.payoff_table(out, game)
-    if not isinstance(game, NormalForm):
+    if isinstance(game, DifferentiableGame):
+        differentiable.table(out, game)
+    else:
+        show.payoff_table(out, game)
+    if not isinstance(game, (NormalForm, DifferentiableGame)):
         out.print("\n  " + str(game).splitlines()[-1], soft_wrap=True)
     if known:
         out.print()
@@ -79,6 +101,12 @@ def _print_game(text: str, as_json: bool) -> None:
 
 def _record(name: str) -> dict[str, Any]:
     record = _stage_record(CATALOGUE[name]())
+    summary = _documentation(name)[0]
+    return record | {"name": name, "summary": summary, "options": _options(name)}
+
+
+def _differentiable_record(name: str) -> dict[str, Any]:
+    record = differentiable.record(DIFFERENTIABLE_CATALOGUE[name]())
     summary = _documentation(name)[0]
     return record | {"name": name, "summary": summary, "options": _options(name)}
 
@@ -104,7 +132,7 @@ def _actions(actions: tuple[tuple[str, ...], ...]) -> str:
 
 def _documentation(name: str) -> list[str]:
     """The docstring of a game, paragraph by paragraph, without its markup."""
-    text = inspect.getdoc(CATALOGUE[name]) or name
+    text = inspect.getdoc(FACTORIES[name]) or name
     text = re.sub(r"\[`resolvent\.games\.(\w+)`\]\[\]", r"\1", text)
     text = text.replace("**Arguments:**", "Options:").replace("**", "").replace("`", "")
     return [_unwrapped(paragraph) for paragraph in text.split("\n\n")]

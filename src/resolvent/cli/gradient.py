@@ -9,10 +9,10 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 from resolvent.analytic.shaping_terms import Block, exact_terms
-from resolvent.cli import inputs, output, show
+from resolvent.cli import differentiable, inputs, output, show
 from resolvent.cli.environment import prepare
 from resolvent.cli.errors import BadInputError, FailedError
-from resolvent.games import IteratedGame
+from resolvent.games import DifferentiableGame, IteratedGame
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,13 +64,21 @@ def gradient(
     as_json: bool,
 ) -> None:
     """Print the updates of all players at one point."""
-    played = inputs.dynamic_game(asked)
+    played = inputs.playable(asked)
     inputs.require_numbers(played, "an update")
     if logits is not None and (policies is not None or parameters == "policies"):
         raise BadInputError("--logits: give either logits or policies")
     players = played.num_players
     rates = inputs.numbers(rate, players, "--rate", positive=True)
     steps = rates if lookahead is None else inputs.numbers(lookahead, players, "--lookahead")
+    if isinstance(played, DifferentiableGame):
+        unused = {
+            "--policies": policies,
+            "--parameters": parameters if parameters == "policies" else None,
+        }
+        inputs.refuse_for_parameters(asked, unused)
+        _gradient_differentiable(played, learner, rates, steps, logits, as_json)
+        return
     at = None
     if logits is None:
         at = inputs.joint_policy(policies or "uniform", played)
@@ -114,6 +122,29 @@ def gradient(
     largest = max((own for own in differences if own is not None), default=0.0)
     if largest > _TOLERANCE:
         raise FailedError(f"the compiled update is off the exact one by {largest:.1e}, relative")
+
+
+def _gradient_differentiable(
+    game: DifferentiableGame,
+    learner: str,
+    rates: Sequence[Fraction],
+    steps: Sequence[Fraction],
+    at: str | None,
+    as_json: bool,
+) -> None:
+    """The updates of all players of a differentiable game."""
+    from resolvent.analytic import closed_form
+
+    form = closed_form(game)
+    point = inputs.parameters(at, game.parameters)
+    prepare()
+    rules = inputs.learners(learner, rates, steps, "--learner")
+    found = differentiable.updates(form, rules, rates, steps, point)
+    if as_json:
+        output.print_json(differentiable.update_record(form, point, found))
+    else:
+        differentiable.print_updates(output.console(), game, point, found)
+    differentiable.check_updates(found)
 
 
 def _exact_updates(

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from resolvent.cli.errors import BadInputError
 from resolvent.games import (
     CATALOGUE,
+    DIFFERENTIABLE_CATALOGUE,
+    DifferentiableGame,
     DynamicGame,
     ExactPolicy,
     IteratedGame,
@@ -26,6 +28,7 @@ from resolvent.games import (
     exact,
     grim,
     memory_one,
+    one_shot,
     read,
     tit_for_tat,
     uniform,
@@ -39,6 +42,12 @@ if TYPE_CHECKING:
     from resolvent.numeric.learners import AbstractLearner
 
 DEFAULT_DISCOUNT = "24/25"
+
+FACTORIES: Mapping[str, Callable[..., NormalForm | DifferentiableGame]] = {
+    **CATALOGUE,
+    **DIFFERENTIABLE_CATALOGUE,
+}
+"""All games that have a name."""
 
 
 @contextmanager
@@ -88,12 +97,15 @@ _PRESETS = ("all", "reactive", "own")
 _START = "start"
 
 
-def any_game(text: str) -> NormalForm | DynamicGame:
-    """A game of the catalogue, `name` or `name:option=value,option=value`, or a file."""
+def any_game(text: str) -> NormalForm | DynamicGame | DifferentiableGame:
+    """A game of the catalogue, `name` or `name:option=value,option=value`, or a file; or `one_shot:`
+    and a matrix game."""
     name, _, options = text.partition(":")
     key = name.strip().lower().replace("-", "_")
-    if key in CATALOGUE:
+    if key in FACTORIES:
         return _from_catalogue(key, options)
+    if key == "one_shot":
+        return _one_shot(options)
     path = Path(text)
     if path.suffix in (".toml", ".nfg"):
         try:
@@ -101,17 +113,32 @@ def any_game(text: str) -> NormalForm | DynamicGame:
                 return read(path)
         except OSError as error:
             raise BadInputError(f"GAME: {text}: {error.strerror or error}") from None
-    hint = _suggestion(key, CATALOGUE, "`resolvent games` lists them; a file ends in .toml or .nfg")
+    hint = _suggestion(key, FACTORIES, "`resolvent games` lists them; a file ends in .toml or .nfg")
     raise BadInputError(f"GAME: no game is called {name!r}; {hint}")
 
 
 def catalogue_options(name: str) -> dict[str, inspect.Parameter]:
     """The options of a game of the catalogue that can be typed."""
-    parameters = inspect.signature(CATALOGUE[name], eval_str=True).parameters
-    return {key: own for key, own in parameters.items() if not isinstance(own.default, tuple)}
+    parameters = inspect.signature(FACTORIES[name], eval_str=True).parameters
+    return {
+        key: own
+        for key, own in parameters.items()
+        if own.default is not None and not isinstance(own.default, tuple)
+    }
 
 
-def _from_catalogue(name: str, options: str) -> NormalForm:
+def _one_shot(text: str) -> DifferentiableGame:
+    game = any_game(text)
+    stage = game.stage if isinstance(game, IteratedGame) else game
+    if not isinstance(stage, NormalForm):
+        raise BadInputError(
+            f"GAME: one_shot needs a matrix game, such as one_shot:chicken; got {text!r}"
+        )
+    with refused("GAME: one_shot"):
+        return one_shot(stage)
+
+
+def _from_catalogue(name: str, options: str) -> NormalForm | DifferentiableGame:
     known = catalogue_options(name)
     given: dict[str, Any] = {}
     for part in filter(None, (part.strip() for part in options.split(","))):
@@ -132,9 +159,34 @@ def _from_catalogue(name: str, options: str) -> NormalForm:
             given[key] = _number_or_symbol(value)
         else:
             given[key] = value
-    factory: Callable[..., NormalForm] = CATALOGUE[name]
     with refused(f"GAME: {name}"):
-        return factory(**given)
+        return FACTORIES[name](**given)
+
+
+def playable(asked: Asked) -> DynamicGame | DifferentiableGame:
+    """The game to play: a differentiable one as it is, others as `dynamic_game` has them."""
+    game = any_game(asked.game)
+    if not isinstance(game, DifferentiableGame):
+        return dynamic_game(asked)
+    if asked.rules:
+        raise BadInputError(
+            f"{_option(next(iter(asked.rules)))}: {asked.game} is a differentiable game: it is played "
+            "once, and has neither discount nor states"
+        )
+    if not asked.settings:
+        return game
+    with refused("--set"):
+        return game.substitute(dict(_setting(entry) for entry in asked.settings))
+
+
+def refuse_for_parameters(asked: Asked, options: Mapping[str, object]) -> None:
+    """Refuse options (by name, those given) that a differentiable game has no use for."""
+    for option, given in options.items():
+        if given is not None and given is not False:
+            raise BadInputError(
+                f"{option}: {asked.game} is a differentiable game: it has parameters, and no policies "
+                "or states"
+            )
 
 
 def dynamic_game(asked: Asked) -> DynamicGame:
@@ -144,6 +196,11 @@ def dynamic_game(asked: Asked) -> DynamicGame:
     otherwise; of a file, what is typed overrides what it says. A stochastic game is taken as it is.
     """
     game, rules = any_game(asked.game), asked.rules
+    if isinstance(game, DifferentiableGame):
+        raise BadInputError(
+            f"GAME: {asked.game} is a differentiable game, which is played once; expected a matrix game, "
+            "an iterated or a stochastic one"
+        )
     if isinstance(game, StochasticGame):
         if rules:
             raise BadInputError(
@@ -266,7 +323,7 @@ def _setting(text: str) -> tuple[str, str]:
     return name, value
 
 
-def require_numbers(game: DynamicGame, what: str) -> None:
+def require_numbers(game: DynamicGame | DifferentiableGame, what: str) -> None:
     """Refuse a game with symbols left."""
     if game.symbols:
         names = ", ".join(map(str, game.symbols))
@@ -307,6 +364,30 @@ def _policy(spec: str, game: DynamicGame, player: int) -> ExactPolicy:
         raise BadInputError(f"--policies: expected {form}; got {spec!r}")
     with refused(f"--policies: {spec}"):
         return _POLICIES[key](game, player, *fields)
+
+
+def parameters(text: str | None, names: Sequence[Sequence[str]]) -> list[list[Fraction]]:
+    """`1/2;1/2,3`: the parameters of a differentiable game, exactly, players apart by a semicolon; zeros
+    where nothing was typed."""
+    if text is None:
+        return [[Fraction(0)] * len(own) for own in names]
+    players = text.split(";")
+    if len(players) != len(names):
+        raise BadInputError(
+            f"--at: expected numbers for {len(names)} players, apart by semicolons; got {len(players)}"
+        )
+    point: list[list[Fraction]] = []
+    for player, (own, wanted) in enumerate(zip(players, names, strict=True), start=1):
+        entries = [
+            number(entry, f"--at: player {player}") for entry in own.split(",") if own.strip()
+        ]
+        if len(entries) != len(wanted):
+            raise BadInputError(
+                f"--at: player {player} needs {len(wanted)} numbers ({', '.join(wanted)}); "
+                f"got {len(entries)}"
+            )
+        point.append(entries)
+    return point
 
 
 def logits(text: str, shapes: Sequence[tuple[int, ...]]) -> tuple[NDArray[np.float64], ...]:
@@ -381,6 +462,27 @@ def _learner(
         return build(**settings)
 
 
+def field_of_learners(
+    text: str, rate: str, lookahead: str | None, num_players: int, option: str
+) -> dict[str, AbstractLearner]:
+    """The learners of a tournament by name, from `name,name`; rates and look-aheads are for all of them or
+    one for each. Those typed alike are told apart by their rates."""
+    specs = [part.strip() for part in text.split(",")]
+    if not all(specs):
+        raise BadInputError(f"{option}: an entry is empty; got {text!r}")
+    rates = numbers(rate, len(specs), "--rate", positive=True, of="learners")
+    ahead: list[Fraction | None] = [None] * len(specs)
+    if lookahead is not None:
+        ahead = [*numbers(lookahead, len(specs), "--lookahead", of="learners")]
+    field: dict[str, AbstractLearner] = {}
+    for spec, own, step in zip(specs, rates, ahead, strict=True):
+        name = spec if specs.count(spec) == 1 else f"{spec}, rate {own}"
+        if name in field:
+            raise BadInputError(f"{option}: expected different learners; got {name} twice")
+        field[name] = _learner(spec, own, step, option, alone=num_players == 1)
+    return field
+
+
 # Files ---------------------------------------------------------------------------------------
 
 
@@ -397,9 +499,11 @@ def check_file(path: Path | None, option: str, endings: Sequence[str]) -> None:
 # Numbers -------------------------------------------------------------------------------------
 
 
-def numbers(text: str, num_players: int, option: str, positive: bool = False) -> list[Fraction]:
-    """Numbers such as 0.04 or 1/25: one for all players, or one for each."""
-    return [number(one, option, positive) for one in _per_player(text, num_players, option)]
+def numbers(
+    text: str, count: int, option: str, positive: bool = False, of: str = "players"
+) -> list[Fraction]:
+    """Numbers such as 0.04 or 1/25: one for all players (or what `of` names), or one for each."""
+    return [number(one, option, positive) for one in _per_player(text, count, option, of)]
 
 
 def number(text: str, what: str, positive: bool = False) -> Fraction:
@@ -423,13 +527,13 @@ def integer(text: str, what: str) -> int:
         raise BadInputError(f"{what}: expected a whole number; got {text!r}") from None
 
 
-def _per_player(text: str, num_players: int, option: str) -> list[str]:
+def _per_player(text: str, count: int, option: str, of: str = "players") -> list[str]:
     parts = [part.strip() for part in text.split(",")]
     if len(parts) == 1:
-        parts *= num_players
-    if len(parts) != num_players:
+        parts *= count
+    if len(parts) != count:
         raise BadInputError(
-            f"{option}: expected one for all or one for each of {num_players} players; got {len(parts)}"
+            f"{option}: expected one for all or one for each of {count} {of}; got {len(parts)}"
         )
     if not all(parts):
         raise BadInputError(f"{option}: an entry is empty; got {text!r}")

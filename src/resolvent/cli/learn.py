@@ -10,14 +10,17 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from resolvent.cli import inputs, output, show
+from resolvent.cli import differentiable, inputs, output, show
 from resolvent.cli.environment import prepare
 from resolvent.cli.errors import BadInputError, FailedError
+from resolvent.games import DifferentiableGame
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from rich.console import Console
 
+    from resolvent.analytic.differentiable_value import DifferentiableValue
     from resolvent.games import DynamicGame
     from resolvent.numeric import CompiledValue
     from resolvent.numeric.run import Run
@@ -61,7 +64,7 @@ def learn(
     as_json: bool,
 ) -> bool:
     """Learn, print what came of it, and save it. Returns False after Ctrl-C."""
-    played = inputs.dynamic_game(asked)
+    played = inputs.playable(asked)
     inputs.require_numbers(played, "learning")
     players = played.num_players
     rates = inputs.numbers(rate, players, "--rate", positive=True)
@@ -72,7 +75,7 @@ def learn(
     inputs.check_file(save, "--save", (".npz",))
     inputs.check_file(plot, "--plot", (".png", ".pdf", ".svg"))
     if plot is not None:
-        _require_matplotlib()
+        require_matplotlib()
     prepare()
 
     import jax
@@ -83,7 +86,10 @@ def learn(
     out_of_memory = (MemoryError, jax.errors.JaxRuntimeError)
 
     rules = inputs.learners(learners, rates, ahead, "--learners")
-    values = closed_form(played, normalise).compile()
+    if isinstance(played, DifferentiableGame):
+        values = closed_form(played).compile()
+    else:
+        values = closed_form(played, normalise).compile()
     began = time.perf_counter()
     try:
         run = run_learners(
@@ -101,15 +107,15 @@ def learn(
         message = str(error).partition("\n")[0] or "out of memory"
         raise FailedError(f"--runs {runs}: {message}") from None
     seconds = time.perf_counter() - began
-    outcome = outcome_of(run, values)
     if save is not None:
-        _written(run.save, save, "--save")
+        written(run.save, save, "--save")
     if plot is not None:
-        _written(lambda path: _draw(run, path), plot, "--plot")
+        written(lambda path: _draw(run, path), plot, "--plot")
+    files = [path for path in (save, plot) if path is not None]
     if as_json:
-        output.print_json(_record(run, outcome, seed, float(spread), seconds))
+        output.print_json(_record(run, played, values, seed, float(spread), seconds))
     else:
-        _print(run, played, outcome, seconds, [path for path in (save, plot) if path is not None])
+        _print(run, played, values, seconds, files)
     failed = int((run.failed_player >= 0).sum())
     if failed:
         raise FailedError(f"{failed} of {runs} runs stopped at a step that was not finite")
@@ -125,16 +131,19 @@ def outcome_of(run: Run, values: CompiledValue) -> Outcome:
 
     assert run.policies is not None
     shares = jax.vmap(lambda params: outcomes(values, params))(run.params)
-    stopped = int((run.failed_player >= 0).sum())
-    ended = {"successful": len(run.values) - stopped, "nonfinite": stopped}
-    if run.steps_done < run.steps:
-        ended = {"interrupted": ended["successful"], "nonfinite": stopped}
     return Outcome(
         per_round=per_round(run, values),
         shares=np.asarray(shares).mean(0),
         policies=tuple(own.mean(0) for own in run.policies),
-        status=ended,
+        status=status_of(run),
     )
+
+
+def status_of(run: Run) -> dict[str, int]:
+    """How many runs ended in each way."""
+    stopped = int((run.failed_player >= 0).sum())
+    others = "interrupted" if run.steps_done < run.steps else "successful"
+    return {others: len(run.values) - stopped, "nonfinite": stopped}
 
 
 def per_round(run: Run, values: CompiledValue) -> NDArray[np.floating]:
@@ -151,7 +160,8 @@ def scale_of(values: CompiledValue) -> NDArray[np.floating]:
     return np.array([float(delta) for delta in show.remainders(values.game)])
 
 
-def _require_matplotlib() -> None:
+def require_matplotlib() -> None:
+    """Refuse to draw before the computation rather than after it."""
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:
@@ -160,7 +170,8 @@ def _require_matplotlib() -> None:
         )
 
 
-def _written(write: Any, path: Path, option: str) -> None:
+def written(write: Any, path: Path, option: str) -> None:
+    """`write(path)`; what the system refuses is a failure of the command."""
     try:
         write(path)
     except OSError as error:
@@ -177,13 +188,37 @@ def _draw(run: Run, path: Path) -> None:
 
 
 def _print(
-    run: Run, game: DynamicGame, outcome: Outcome, seconds: float, files: Sequence[Path]
+    run: Run,
+    game: DynamicGame | DifferentiableGame,
+    values: CompiledValue | DifferentiableValue,
+    seconds: float,
+    files: Sequence[Path],
 ) -> None:
+    from resolvent.numeric import CompiledValue
+
     out = output.console()
     done = (
         f"{run.steps_done:,} of {run.steps:,}" if run.steps_done < run.steps else f"{run.steps:,}"
     )
-    output.heading(out, f"{show.title(game)}: {plural(run.num_runs, 'run')} of {done} steps")
+    if isinstance(game, DifferentiableGame):
+        title, scale = game.name or "game", "payoffs as they are stated"
+    else:
+        title, scale = show.title(game), show.scale_name(run.normalise or "")
+    output.heading(out, f"{title}: {plural(run.num_runs, 'run')} of {done} steps")
+    if isinstance(game, DifferentiableGame):
+        differentiable.print_run(out, run, game)
+    else:
+        assert isinstance(values, CompiledValue)
+        _print_outcome(out, run, game, outcome_of(run, values))
+    out.print(
+        output.dim(f"  Rates are for the {scale}. {seconds:.1f} s, compiling included."),
+        soft_wrap=True,
+    )
+    for path in files:
+        out.print(output.dim(f"  Wrote {path}"), soft_wrap=True)
+
+
+def _print_outcome(out: Console, run: Run, game: DynamicGame, outcome: Outcome) -> None:
     special = show.rules(game)
     if special is not None:
         out.print(f"  {special}\n", soft_wrap=True)
@@ -213,13 +248,6 @@ def _print(
     out.print(f"  Rounds played{by}: {played}", soft_wrap=True)
     _print_policies(out, game, outcome)
     out.print()
-    scale = show.scale_name(run.normalise or "")
-    out.print(
-        output.dim(f"  Rates are for the {scale}. {seconds:.1f} s, compiling included."),
-        soft_wrap=True,
-    )
-    for path in files:
-        out.print(output.dim(f"  Wrote {path}"), soft_wrap=True)
 
 
 def _print_policies(out: Any, game: DynamicGame, outcome: Outcome) -> None:
@@ -251,11 +279,23 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _record(run: Run, outcome: Outcome, seed: int, scale: float, seconds: float) -> dict[str, Any]:
-    game = run.game
-    assert game is not None
+def _record(
+    run: Run,
+    game: DynamicGame | DifferentiableGame,
+    values: CompiledValue | DifferentiableValue,
+    seed: int,
+    scale: float,
+    seconds: float,
+) -> dict[str, Any]:
+    from resolvent.numeric import CompiledValue
+
+    if isinstance(game, DifferentiableGame):
+        finals = differentiable.run_record(run, game)
+    else:
+        assert isinstance(values, CompiledValue)
+        finals = _final_record(run, game, outcome_of(run, values))
     return {
-        "game": show.game_record(game),
+        "game": finals.pop("game"),
         "normalise": run.normalise,
         "learners": run.provenance["learners"],
         "runs": run.num_runs,
@@ -263,7 +303,16 @@ def _record(run: Run, outcome: Outcome, seed: int, scale: float, seconds: float)
         "steps_done": run.steps_done,
         "seed": seed,
         "scale": scale,
-        "status": outcome.status,
+        "status": status_of(run),
+        **finals,
+        "seconds": seconds,
+        "versions": run.provenance["versions"],
+    }
+
+
+def _final_record(run: Run, game: DynamicGame, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "game": show.game_record(game),
         "payoff_per_round": [
             {
                 "mean": own.mean(),
@@ -275,6 +324,4 @@ def _record(run: Run, outcome: Outcome, seed: int, scale: float, seconds: float)
         ],
         "outcomes": dict(zip(show.joint_names(game), outcome.shares.tolist(), strict=True)),
         "mean_policies": list(outcome.policies),
-        "seconds": seconds,
-        "versions": run.provenance["versions"],
     }
