@@ -30,6 +30,11 @@ class AbstractLearner(eqx.Module):
     code, such as a variant, is a static field.
     """
 
+    def check(self, values: ValueFunction, player: int) -> None:
+        """Raise, before any computation, where this rule cannot play these `values` as `player`, and say
+        what to use in place. Here hyper-parameters are numbers; in `init` and `update` they may be traced.
+        """
+
     @abc.abstractmethod
     def init(self, values: ValueFunction, params: Tree, player: int) -> Tree:
         """The state before the first step; `None` where there is nothing to remember.

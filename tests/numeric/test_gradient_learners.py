@@ -25,6 +25,7 @@ from resolvent.numeric.learners import (
     ConsensusOptimization,
     ExtraGradient,
     HigherOrderLOLA,
+    InfiniteOrderLOLA,
     LocalSymplecticSurgery,
     LookAhead,
     Naive,
@@ -758,8 +759,12 @@ def test_the_reference_is_complete():
 
 # A battery over all rules -----------------------------------------------------------------------
 
+# Those that compare policies have tests of their own; a user's function has none.
+OF_POLICIES = ("pola", "best_response_dynamics", "fictitious_play")
+
 EVERY: dict[str, AbstractLearner] = {
-    **{name: make(0.01) for name, make in list(LEARNERS.items())[3:]},
+    **{name: make(0.01) for name, make in list(LEARNERS.items())[3:] if name not in OF_POLICIES},
+    "infinite_order_lola": InfiniteOrderLOLA(0.01, order=1),  # quick to compile
     "unaligned": SGA(0.01, 0.1, align=False),
     "damped": LocalSymplecticSurgery(0.01, 0.1),
     "double": OptimisticGradient(0.01, "double"),
@@ -908,6 +913,8 @@ def test_names():
         "competitive_gradient",
         "higher_order_lola",
         "local_symplectic_surgery",
+        "infinite_order_lola",
+        *OF_POLICIES,
     ]
 
 
