@@ -18,7 +18,7 @@ from resolvent.numeric.learners.learner import AbstractLearner, as_number
 from resolvent.numeric.loop import Carry, Job, Record, advance, begin
 from resolvent.numeric.meter import AbstractMeter, meter_of
 from resolvent.numeric.results import RESULTS
-from resolvent.numeric.run import Run, provenance_of
+from resolvent.numeric.run import Run, norms_of_failed, provenance_of
 
 Tree = Any
 
@@ -43,6 +43,7 @@ def learn(
     scale: float = 1.0,
     record: str | Sequence[str] | Record | None = None,
     every: int = 1,
+    limit: float | None = None,
     progress: bool | AbstractMeter = False,
 ) -> Run:
     """Let all players learn at the same time.
@@ -62,10 +63,13 @@ def learn(
         (what the learners say about the update at the recorded parameters), or a function
         `(values, params) -> {name: array}` of one run.
     - `every`: steps between records. The start and the end are always recorded.
+    - `limit`: the largest norm of a player's parameters; a run that leaves it counts as diverged. Default:
+        none, any finite number will do.
     - `progress`: whether to show a bar on standard error, or a meter.
 
-    **Returns:** a [`resolvent.numeric.Run`][]. A run whose update is not finite stops where it was;
-    its status says so, and no other run is affected. Ctrl-C ends all runs early and returns what is
+    **Returns:** a [`resolvent.numeric.Run`][]. A run whose update is not finite, or leads beyond the
+    `limit`, stops where it was; its status says so, `failed_step`, `failed_player` and `failed_norm` say
+    where, and no other run is affected. Ctrl-C ends all runs early and returns what is
     done.
 
     Raises `ValueError` or `TypeError`, naming the argument, for anything else that is wrong before
@@ -78,10 +82,13 @@ def learn(
             "(ValueFunction.wrap makes one of a function)"
         )
     rules = _check_learners(learners, values)
-    steps = _check_count(steps, "steps", least=0)
-    every = _check_count(every, "every", least=1)
+    steps = check_count(steps, "steps", least=0)
+    every = check_count(every, "every", least=1)
     record = _check_record(record, values)
-    params, batched = _check_start(start, values, batch, scale)
+    for player, rule in enumerate(rules):
+        rule.check(values, player)
+    params, batched = check_start(start, values, batch, scale)
+    bound = _check_limit(limit, params, batched)
     meter = meter_of(progress)
 
     runs = params[0].shape[0] if batched else 1
@@ -89,22 +96,23 @@ def learn(
         record=record,
         capacity=1 if record is None else int(np.clip(_RECORDS // runs, 1, 1024)),
         vectorised=runs > 1,
-        careful=runs > 1,
+        careful=runs > 1 or bound is not None,
     )
     layout = _Layout(batched, runs, *_grouping(runs, params[0]))
     carry = begin(values, rules, jax.tree.map(layout.split, params), job)
 
     every = every if record else max(steps, 1)
-    end = _drive(values, rules, carry, job, steps, every, meter)
+    end = _drive(values, rules, carry, job, steps, every, bound, meter)
     if not job.careful and end.failed:
         # To look at each step costs a single run a third of its time, and a batch nothing: so a
         # single run looks at the end, and starts again in the rare case.
-        end = _drive(values, rules, carry, job._replace(careful=True), steps, every, meter)
+        again = job._replace(careful=True)
+        end = _drive(values, rules, carry, again, steps, every, bound, meter)
     final = jax.tree.map(layout.join, end.carry)
     ending = jax.tree.map(layout.join, end.summary)
     codes = np.where(
         final.failed_player >= 0,
-        results.code(RESULTS.nonfinite),
+        np.where(final.beyond, results.code(RESULTS.diverged), results.code(RESULTS.nonfinite)),
         results.code(RESULTS.successful if end.done == steps else RESULTS.interrupted),
     )
     return Run(
@@ -115,6 +123,7 @@ def learn(
         status=results.from_codes(codes),
         failed_step=final.failed_step,
         failed_player=final.failed_player,
+        failed_norm=norms_of_failed(final.params, final.failed_player),
         steps=steps,
         steps_done=end.done,
         values_function=values,
@@ -148,14 +157,16 @@ def _drive(
     job: Job,
     steps: int,
     every: int,
+    limit: Array | None,
     meter: AbstractMeter,
 ) -> _End:
     """Call the compiled loop until `steps` are done, or Ctrl-C."""
 
     def call(end: _End, lengths: list[int]) -> _End:
         padded = jnp.asarray(lengths + [0] * (job.capacity - len(lengths)))
+        done, count = np.asarray(end.done), np.asarray(len(lengths))
         carry, summary, records = advance(
-            values, learners, end.carry, job, np.asarray(end.done), padded, np.asarray(len(lengths))
+            values, learners, end.carry, job, done, padded, count, limit
         )
         reached = end.done + np.cumsum(lengths)
         kept = np.flatnonzero((reached % every == 0) | (reached == steps))
@@ -268,12 +279,26 @@ def _check_learners(
     return rules
 
 
-def _check_count(count: int, name: str, least: int) -> int:
+def check_count(count: int, name: str, least: int) -> int:
     if isinstance(count, bool) or not isinstance(count, (int, np.integer)):
         raise TypeError(f"{name}: expected a whole number, got {count!r}")
     if count < least:
         raise ValueError(f"{name}: expected at least {least}, got {count}")
     return int(count)
+
+
+def _check_limit(limit: float | None, params: tuple[Array, ...], batched: bool) -> Array | None:
+    """The limit as an array; all starts must be within it."""
+    if limit is None:
+        return None
+    bound = np.asarray(limit)
+    if bound.shape != () or bound.dtype.kind not in "iuf" or not bound > 0:
+        raise ValueError(f"limit: expected a number above 0, or None, got {limit!r}")
+    for player, own in enumerate(params):
+        flat = np.asarray(own).reshape(len(own) if batched else 1, -1)
+        if (np.linalg.norm(flat, axis=1) > bound).any():
+            raise ValueError(f"start[{player}]: expected norms within the limit {limit!r}")
+    return jnp.asarray(bound, params[0].dtype)
 
 
 def _check_record(
@@ -300,13 +325,13 @@ def _is_key(start: Any) -> bool:
     )
 
 
-def _check_start(
+def check_start(
     start: Any, values: ValueFunction, batch: int | None, scale: float
 ) -> tuple[tuple[Array, ...], bool]:
     """The arrays to start from, and whether they have an axis of runs."""
     shapes = values.shapes
     if _is_key(start):
-        axis = () if batch is None else (_check_count(batch, "batch", least=1),)
+        axis = () if batch is None else (check_count(batch, "batch", least=1),)
         width = as_number(scale)
         keys = jax.random.split(start, len(shapes))
         arrays = [

@@ -215,17 +215,24 @@ def advance(
 def begin(
     values: ValueFunction, learners: tuple[AbstractLearner, ...], params: Tree, job: Job
 ) -> Carry:
+    states = eqx.filter_eval_shape(_first_states, values, learners, params, job.vectorised)
+    # Most learners have no state, and nothing need be compiled to find none.
+    if jax.tree.leaves(states):
+        states = eqx.filter_jit(_first_states)(values, learners, params, job.vectorised)
+    none = np.full(params[0].shape[:2] if job.vectorised else (), -1)
+    return Carry(params, states, jnp.asarray(none), jnp.asarray(none), jnp.asarray(none > 0))
+
+
+def _first_states(
+    values: ValueFunction, learners: tuple[AbstractLearner, ...], params: Tree, vectorised: bool
+) -> tuple[Tree, ...]:
+    """The learners' states before the first step, for every run of every group."""
+
     def one(own: tuple[Array, ...]) -> tuple[Tree, ...]:
         rows = values.unstack(own)
         return tuple(learner.init(values, rows, player) for player, learner in enumerate(learners))
 
-    every = jax.vmap(jax.vmap(one)) if job.vectorised else one
-    states = eqx.filter_eval_shape(every, params)
-    # Most learners have no state, and nothing need be compiled to find none.
-    if jax.tree.leaves(states):
-        states = eqx.filter_jit(every)(params)
-    none = np.full(params[0].shape[:2] if job.vectorised else (), -1)
-    return Carry(params, states, jnp.asarray(none), jnp.asarray(none), jnp.asarray(none > 0))
+    return jax.vmap(jax.vmap(one))(params) if vectorised else one(params)
 
 
 def _check_taken(taken: Any) -> dict[str, Array]:

@@ -13,10 +13,14 @@ class RESULTS(eqx.Enumeration):
 
     successful = "all steps were done"
     nonfinite = (
-        "an update was not finite: the run stopped where it last was finite, see `failed_step` "
-        "and `failed_player`"
+        "an update was not finite: the run stopped where it last was finite, see `failed_step`, "
+        "`failed_player` and `failed_norm`"
     )
     interrupted = "interrupted before all steps were done"
+    diverged = (
+        "the parameters left the `limit`: the run stopped where they last were within it, see "
+        "`failed_step`, `failed_player` and `failed_norm`"
+    )
 
 
 def code(status: RESULTS) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -16,14 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resolvent import __version__
+from resolvent.analytic.differentiable_value import DifferentiableValue
 from resolvent.analytic.value_function import CompiledValue, ValueFunction
-from resolvent.games import DynamicGame, NormalForm
+from resolvent.games import DifferentiableGame, DynamicGame, NormalForm
 from resolvent.games.files import from_text, to_text
-from resolvent.numeric import results
+from resolvent.numeric import archive, results
 from resolvent.numeric.learners.learner import AbstractLearner
 from resolvent.numeric.results import RESULTS
 
-_FORMAT = "resolvent.run/2"
+# The second has no norms of what failed; they follow from the parameters.
+_FORMATS = ("resolvent.run/3", "resolvent.run/2")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -42,7 +43,10 @@ class Run:
         many steps. Empty if nothing was recorded.
     - `status`: how each run ended, see [`resolvent.numeric.RESULTS`][].
     - `failed_step`, `failed_player`: which step, from 1, of which player, from 0, was the first that
-        was not finite; -1 where all were. Such a run holds the last finite parameters.
+        was not finite, or led beyond the `limit`; -1 where none was. Such a run holds the last
+        parameters before it.
+    - `failed_norm`: the norm of that player's last parameters, those that the run holds: large where it
+        had been running away, moderate where a single step failed. NaN where none did.
     - `steps`, `steps_done`: asked for, and done; they differ after an interrupt.
     - `values_function`, `learners`: what was run; `None` for a run loaded from a file.
     - `provenance`: the same as plain data, with the versions of the software.
@@ -55,6 +59,7 @@ class Run:
     status: RESULTS
     failed_step: NDArray[np.integer]
     failed_player: NDArray[np.integer]
+    failed_norm: NDArray[np.floating]
     steps: int
     steps_done: int
     values_function: ValueFunction | None
@@ -76,17 +81,20 @@ class Run:
         return self.provenance["normalise"]
 
     @property
-    def game(self) -> DynamicGame | None:
-        """What was played; `None` where the value function is a wrapped one."""
+    def game(self) -> DynamicGame | DifferentiableGame | None:
+        """What was played; `None` where the value function is a wrapped one, or of a game that is given
+        by a JAX function."""
         own = self.provenance["game"]
-        return None if own is None else _game(own)
+        return None if own is None else game_of(own)
 
     @property
     def discounts(self) -> tuple[Fraction, ...] | None:
-        """One per player; `None` where the value function is a wrapped one, or of the limit 1."""
-        if self.game is None or self.provenance["patient"]:
+        """One per player; `None` where the value function is not of an iterated or stochastic game, or
+        of the limit 1."""
+        game = self.game
+        if game is None or isinstance(game, DifferentiableGame) or self.provenance["patient"]:
             return None
-        return tuple(Fraction(str(g)) for g in self.game.discounts)
+        return tuple(Fraction(str(g)) for g in game.discounts)
 
     def summary(self) -> str:
         """What was run and what came of it, to read."""
@@ -102,13 +110,13 @@ class Run:
         elif about["patient"]:
             lines[0] += ", limit of discount 1"
         lines += [
-            f"  player {player}: {_signature(own)}"
+            f"  player {player}: {signature(own)}"
             for player, own in enumerate(about["learners"], 1)
         ]
         failed = np.flatnonzero(np.ravel(self.failed_player) >= 0)
         if failed.size < self.num_runs:
             those = " of the runs that did not fail" if failed.size else ""
-            lines.append(f"  final values{those} ({_scale(self.normalise)}):")
+            lines.append(f"  final values{those} ({scale_name(self.normalise)}):")
             finals = np.delete(self.values.reshape(-1, self.num_players), failed, axis=0)
             lines += [f"    {line}" for line in self._value_lines(finals)]
         codes = np.ravel(jax.tree.leaves(self.status)[0])
@@ -118,7 +126,11 @@ class Run:
         if failed.size:
             step = np.ravel(self.failed_step)[failed[0]]
             player = np.ravel(self.failed_player)[failed[0]]
-            lines.append(f"    first: run {failed[0]}, step {step}, player {player + 1}")
+            norm = np.ravel(self.failed_norm)[failed[0]]
+            lines.append(
+                f"    first: run {failed[0]}, step {step}, player {player + 1}, whose parameters had "
+                f"norm {norm:.3g}"
+            )
         return "\n".join(lines)
 
     def _value_lines(self, finals: NDArray[Any]) -> Iterator[str]:
@@ -155,7 +167,7 @@ class Run:
         except ImportError as error:
             raise ImportError("plotting needs matplotlib: pip install 'resolvent[plot]'") from error
         ax = pyplot.subplots()[1] if ax is None else ax
-        label = f"value ({_scale(self.normalise)})"
+        label = f"value ({scale_name(self.normalise)})"
         if "values" in self.history:
             steps = self.history["step"]
             recorded = self.history["values"].reshape(len(steps), -1, self.num_players)
@@ -179,9 +191,8 @@ class Run:
 
         **Arguments:** `path`: its name must end in `.npz`; an existing file is replaced.
         """
-        path = _check_path(path)
         metadata = {
-            "format": _FORMAT,
+            "format": _FORMATS[0],
             "steps": self.steps,
             "steps_done": self.steps_done,
             "provenance": dict(self.provenance),
@@ -193,12 +204,11 @@ class Run:
             "status": jax.tree.leaves(self.status)[0],
             "failed_step": self.failed_step,
             "failed_player": self.failed_player,
+            "failed_norm": self.failed_norm,
         }
         if self.policies is not None:
             arrays["policies"] = self.policies
-        fields: dict[str, Any] = {"metadata": json.dumps(metadata), **dict(_flatten(arrays))}
-        with path.open("wb") as file:
-            np.savez(file, **fields)
+        archive.write_archive(path, metadata, arrays)
 
     @staticmethod
     def load(path: str | Path) -> Run:
@@ -206,18 +216,30 @@ class Run:
 
         **Raises:** `ValueError`, naming the file and the field, for anything else.
         """
-        path = _check_path(path)
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                fields = {name: file[name] for name in file.files}
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise ValueError(f"{path}: not a readable .npz file: {error}") from error
+        fields = archive.read_archive(path)
         try:
             return _parse(fields)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+
+
+def norms_of_failed(
+    params: tuple[NDArray[Any], ...], failed_player: NDArray[np.integer]
+) -> NDArray[np.floating]:
+    """The norm of the parameters of the player who failed, per run; NaN where none did."""
+    players = np.asarray(failed_player)
+
+    def norm(own: NDArray[Any]) -> NDArray[np.floating]:
+        flat = np.asarray(own).reshape(*players.shape, -1)
+        # Of parameters close to what a float can hold not even the squares need be finite.
+        size = np.abs(flat).max(axis=-1, initial=0, keepdims=True)
+        scaled = flat / np.where(size > 0, size, 1)
+        with np.errstate(over="ignore"):
+            return size[..., 0] * np.sqrt((scaled**2).sum(axis=-1))
+
+    norms = np.stack([norm(own) for own in params])
+    chosen = np.take_along_axis(norms, np.maximum(players, 0)[None], axis=0)[0]
+    return np.where(players >= 0, chosen, np.nan)
 
 
 def provenance_of(values: ValueFunction, learners: tuple[AbstractLearner, ...]) -> dict[str, Any]:
@@ -240,23 +262,31 @@ def provenance_of(values: ValueFunction, learners: tuple[AbstractLearner, ...]) 
             "parameters": values.kernel.parameterisation,
             "backend": values.backend,
         }
+    if isinstance(values, DifferentiableValue):
+        # A JAX function cannot be written down.
+        about |= {"game": None if values.game.payoffs is None else to_text(values.game)}
     return about
 
 
 @lru_cache(maxsize=16)
-def _game(text: str) -> DynamicGame:
+def game_of(text: str) -> DynamicGame | DifferentiableGame:
+    """The game that provenance holds as text."""
     game = from_text(text)
     if isinstance(game, NormalForm):
-        raise ValueError("metadata.provenance.game: expected a game with a discount")
+        raise ValueError(
+            "metadata.provenance.game: expected a game with a discount, or with parameters"
+        )
     return game
 
 
-def _scale(normalise: str | None) -> str:
+def scale_name(normalise: str | None) -> str:
+    """What values are measured in, to read."""
     names = {"average": "average per round", "sum": "discounted sum"}
     return names.get(normalise or "", "as the function returns them")
 
 
-def _signature(learner: Mapping[str, Any]) -> str:
+def signature(learner: Mapping[str, Any]) -> str:
+    """A learner's description as Python has it."""
     fields = (f"{name}={own!r}" for name, own in learner.items() if name != "learner")
     return f"{learner['learner']}({', '.join(fields)})"
 
@@ -264,50 +294,14 @@ def _signature(learner: Mapping[str, Any]) -> str:
 # The file format -----------------------------------------------------------------------------
 
 
-def _check_path(path: str | Path) -> Path:
-    path = Path(path)
-    if path.suffix != ".npz":
-        raise ValueError(f"{path}: the name must end in .npz; got {path.suffix!r}")
-    return path
-
-
-def _flatten(nest: Any, name: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
-    """Nested tuples and mappings of arrays -> arrays by name, `history/params/0`."""
-    if isinstance(nest, (tuple, Mapping)):
-        items = nest.items() if isinstance(nest, Mapping) else enumerate(nest)
-        for key, own in items:
-            yield from _flatten(own, f"{name}/{key}" if name else str(key))
-    else:
-        yield name, np.asarray(nest)
-
-
-def _unflatten(fields: Mapping[str, Any]) -> Any:
-    """The inverse of `_flatten`."""
-    nest: dict[str, Any] = {}
-    for name, own in fields.items():
-        *parents, last = name.split("/")
-        inner = nest
-        for parent in parents:
-            inner = inner.setdefault(parent, {})
-            if not isinstance(inner, dict):
-                raise ValueError(f"{name}: {parent} is an array already")
-        inner[last] = own
-
-    def tuples(own: Any) -> Any:
-        if not isinstance(own, dict):
-            return own
-        if own and all(key.isdecimal() for key in own):
-            if set(own) != {str(k) for k in range(len(own))}:
-                raise ValueError(f"entries {sorted(own)}: expected 0, 1, ... without gaps")
-            return tuple(tuples(own[str(k)]) for k in range(len(own)))
-        return {key: tuples(inner) for key, inner in own.items()}
-
-    return tuples(nest)
-
-
 def _parse(fields: dict[str, NDArray[Any]]) -> Run:
-    metadata = _parse_metadata(fields.pop("metadata", None))
-    nest = _unflatten(fields)
+    metadata = archive.parse_metadata(
+        fields.pop("metadata", None),
+        _FORMATS,
+        {"steps": int, "steps_done": int, "provenance": dict},
+    )
+    archive.check_provenance(metadata["provenance"])
+    nest = archive.unflatten(fields)
     for name in ("params", "values", "status", "failed_step", "failed_player"):
         if name not in nest:
             raise ValueError(f"{name}: missing")
@@ -334,10 +328,15 @@ def _parse(fields: dict[str, NDArray[Any]]) -> Run:
             raise ValueError(f"{name}: expected integers of shape {runs}")
     if not ((status >= 0) & (status < len(RESULTS))).all():
         raise ValueError(f"status: expected codes below {len(RESULTS)}")
+    norms = nest.get("failed_norm")
+    if metadata["format"] != _FORMATS[0]:
+        norms = norms_of_failed(params, nest["failed_player"])
+    elif norms is None or norms.shape != runs or norms.dtype.kind != "f":
+        raise ValueError(f"failed_norm: expected floats of shape {runs}")
     if history:
         if "step" not in history:
             raise ValueError("history/step: missing")
-        for name, own in _flatten(history, "history"):
+        for name, own in archive.flatten(history, "history"):
             if own.shape[:1] != history["step"].shape:
                 raise ValueError(f"{name}: expected as many records as history/step")
     return Run(
@@ -348,28 +347,10 @@ def _parse(fields: dict[str, NDArray[Any]]) -> Run:
         status=results.from_codes(status),
         failed_step=nest["failed_step"],
         failed_player=nest["failed_player"],
+        failed_norm=norms,
         steps=metadata["steps"],
         steps_done=metadata["steps_done"],
         values_function=None,
         learners=None,
         provenance=metadata["provenance"],
     )
-
-
-def _parse_metadata(text: NDArray[Any] | None) -> dict[str, Any]:
-    if text is None:
-        raise ValueError("metadata: missing")
-    try:
-        metadata = json.loads(str(text))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"metadata: not JSON: {error}") from None
-    if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:
-        raise ValueError(f"metadata: expected format {_FORMAT!r}")
-    expected = {"steps": int, "steps_done": int, "provenance": dict}
-    for name, kind in expected.items():
-        if not isinstance(metadata.get(name), kind):
-            raise ValueError(f"metadata.{name}: expected {kind.__name__}")
-    for name in ("name", "game", "patient", "normalise", "learners", "versions"):
-        if name not in metadata["provenance"]:
-            raise ValueError(f"metadata.provenance.{name}: missing")
-    return metadata

@@ -67,7 +67,7 @@ def test_summary_of_a_wrapped_function(wrapped):
     text = wrapped.summary()
     assert "steep" in text
     assert "final values" not in text  # there are none of a run that failed
-    assert text.splitlines()[-1].endswith("step 7, player 1")
+    assert text.splitlines()[-1].endswith("step 7, player 1, whose parameters had norm 1.99e+229")
     assert wrapped.game is None
     assert wrapped.normalise is None
     assert wrapped.policies is None
@@ -156,7 +156,7 @@ def remember(**changes):
         (put("params/1", np.zeros((4, 5, 1))), "params/1: expected floats with leading axis"),
         (put("params/1", np.array(["a"] * 3)), "params/1: expected floats"),
         (put("status", np.zeros(3)), "status: expected integers"),
-        (put("status", [0, 1, 7]), "status: expected codes below 3"),
+        (put("status", [0, 1, 7]), "status: expected codes below 4"),
         (put("failed_step", [1]), "failed_step: expected integers of shape"),
         (put("history/values", np.zeros((9, 3, 2))), "history/values: expected as many records"),
         (put("values/0", 1.0), "values/0: values is an array already"),
