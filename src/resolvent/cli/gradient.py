@@ -94,7 +94,7 @@ def gradient(
     shapes = form.structure.parameter_shapes
     point = None if logits is None else inputs.logits(logits, shapes)
     prepare()
-    rules = inputs.learners(learner, rates, steps, "--learner")
+    rules = inputs.learners(learner, rates, steps, "--learner", form.compile(parameters))
     learned = [rule.describe() for rule in rules]
     exact: list[Exact | None] = [None] * players
     if at is not None:
@@ -138,7 +138,7 @@ def _gradient_differentiable(
     form = closed_form(game)
     point = inputs.parameters(at, game.parameters)
     prepare()
-    rules = inputs.learners(learner, rates, steps, "--learner")
+    rules = inputs.learners(learner, rates, steps, "--learner", form.compile())
     found = differentiable.updates(form, rules, rates, steps, point)
     if as_json:
         output.print_json(differentiable.update_record(form, point, found))

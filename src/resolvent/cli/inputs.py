@@ -6,7 +6,7 @@ import inspect
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from resolvent.numeric.learners import AbstractLearner
+    from resolvent.numeric import AbstractLearner, ValueFunction
 
 DEFAULT_DISCOUNT = "24/25"
 
@@ -421,17 +421,47 @@ def learners(
     rates: Sequence[Fraction],
     lookaheads: Sequence[Fraction | None],
     option: str,
+    values: ValueFunction,
 ) -> tuple[AbstractLearner, ...]:
-    """One learner per player from `name` or `name,name`, with `lola:exact` for a variant.
+    """One learner per player from `name` or `name,name`, with `lola:exact` for a variant, and
+    `meva:9/10` for its discount.
 
-    **Arguments:** `rates` and `lookaheads`: one per player; `option`: where the text was typed. Needs
-    JAX to be set up.
+    **Arguments:** `rates` and `lookaheads`: one per player; `option`: where the text was typed;
+    `values`: what is played, for learners that solve it beforehand. Needs JAX to be set up.
     """
     specs = _per_player(text, len(rates), option)
-    return tuple(
-        _learner(spec, rate, lookahead, option, alone=len(rates) == 1)
-        for spec, rate, lookahead in zip(specs, rates, lookaheads, strict=True)
-    )
+    rules = []
+    for spec, rate, lookahead in zip(specs, rates, lookaheads, strict=True):
+        build = _SOLVED.get(spec.partition(":")[0].strip().lower())
+        if build is None:
+            rules.append(_learner(spec, rate, lookahead, option, alone=len(rates) == 1))
+        else:
+            with refused(f"{option}: {spec}"):
+                rules.append(build(values, spec, rate, rate if lookahead is None else lookahead))
+    return tuple(rules)
+
+
+def _cola(
+    values: ValueFunction, spec: str, rate: Fraction, lookahead: Fraction
+) -> AbstractLearner:
+    from resolvent.numeric import COLA, consistent_quadratic
+
+    if ":" in spec:
+        raise ValueError("it has no variants")
+    return COLA(float(rate), consistent_quadratic(values, float(lookahead)).analytic)
+
+
+def _meva(
+    values: ValueFunction, spec: str, rate: Fraction, lookahead: Fraction
+) -> AbstractLearner:
+    from resolvent.numeric import MeVa, quadratic_meta_value
+
+    discount = number(spec.partition(":")[2] or "9/10", "its discount")
+    return MeVa(float(rate), quadratic_meta_value(values, float(lookahead), float(discount)))
+
+
+# These learners are exact in quadratic games, and need something solved or trained in others.
+_SOLVED: dict[str, Callable[..., AbstractLearner]] = {"cola": _cola, "meva": _meva}
 
 
 def _learner(
@@ -444,7 +474,8 @@ def _learner(
     by_letters = {key.replace("_", ""): build for key, build in LEARNERS.items()}
     build = by_letters.get(name.lower().replace("-", "").replace("_", ""))
     if build is None:
-        hint = _suggestion(name.lower(), LEARNERS, f"known are {', '.join(LEARNERS)}")
+        known = (*LEARNERS, *_SOLVED)
+        hint = _suggestion(name.lower(), known, f"known are {', '.join(known)}")
         raise BadInputError(f"{option}: no learner is called {name!r}; {hint}")
     accepted = inspect.signature(build).parameters
     if alone and "lookahead" in accepted:
@@ -540,6 +571,6 @@ def _per_player(text: str, count: int, option: str, of: str = "players") -> list
     return parts
 
 
-def _suggestion(name: str, known: Mapping[str, object], otherwise: str) -> str:
+def _suggestion(name: str, known: Iterable[str], otherwise: str) -> str:
     near = get_close_matches(name, known, n=1)
     return f"did you mean {near[0]!r}?" if near else otherwise

@@ -85,11 +85,11 @@ def learn(
 
     out_of_memory = (MemoryError, jax.errors.JaxRuntimeError)
 
-    rules = inputs.learners(learners, rates, ahead, "--learners")
     if isinstance(played, DifferentiableGame):
         values = closed_form(played).compile()
     else:
         values = closed_form(played, normalise).compile()
+    rules = inputs.learners(learners, rates, ahead, "--learners", values)
     began = time.perf_counter()
     try:
         run = run_learners(

@@ -5,15 +5,13 @@ from __future__ import annotations
 import difflib
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resolvent.cli import inputs, output
 from resolvent.cli.environment import prepare
-from resolvent.cli.errors import BadInputError, FailedError
+from resolvent.cli.errors import BadInputError
+from resolvent.cli.learn import require_matplotlib, written
 from resolvent.reproductions import REPRODUCTIONS, Experiment
 from resolvent.reproductions.record import HEADERS, LIMIT
 
@@ -38,20 +36,17 @@ def reproduce(
     experiment = _experiment(name)
     inputs.check_file(markdown, "--markdown", (".md",))
     inputs.check_file(plot, "--plot", (".png", ".pdf", ".svg"))
-    if plot is not None and find_spec("matplotlib") is None:
-        raise BadInputError(
-            "--plot: matplotlib is not installed; run: pip install 'resolvent[plot]'"
-        )
+    if plot is not None:
+        require_matplotlib()
     prepare()
     began = time.perf_counter()
     found = experiment(quick=quick, seed=seed, progress=sys.stderr.isatty())
     seconds = time.perf_counter() - began
     if markdown is not None:
-        with _writing(markdown, "--markdown"):
-            markdown.write_text(found.markdown(), encoding="utf-8")
+        text = found.markdown()
+        written(lambda path: path.write_text(text, encoding="utf-8"), markdown, "--markdown")
     if plot is not None:
-        with _writing(plot, "--plot"):
-            _draw(found, plot)
+        written(lambda path: _draw(found, path), plot, "--plot")
     if as_json:
         output.print_json({**found.as_dict(), "seconds": seconds})
     else:
@@ -67,14 +62,6 @@ def _experiment(name: str) -> Experiment:
             f"NAME: there is no experiment {name!r}{hint} (`resolvent reproduce` lists them)"
         )
     return REPRODUCTIONS[key]
-
-
-@contextmanager
-def _writing(path: Path, option: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise FailedError(f"{option}: {path}: {error.strerror or error}") from None
 
 
 def _print_list(as_json: bool) -> None:
