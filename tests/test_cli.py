@@ -1045,6 +1045,16 @@ def test_derive_a_differentiable_game(call, tmp_path):
     assert json.loads(call("derive", path, "--set", "b=3", "--json"))["values"] == ["3*x*y", "-x*y"]
 
 
+def test_learners_that_are_solved_beforehand(call):
+    """The limits of x + y in closed form: shaping.md, COLA1 and section 2.2."""
+    options = ("--rate", "0.1", "--runs", "3", "--steps", "300", "--json")
+    limits = {"cola": (1 + 1.8**0.5) / 2, "meva:1/2": 1.136041703044}
+    for rule, limit in limits.items():
+        record = json.loads(call("learn", "tandem", "-l", rule, *options))
+        means = [own["mean"] for own in record["parameters"].values()]
+        assert sum(means) == pytest.approx(limit, rel=1e-10)
+
+
 def test_gradient_of_tandem_by_hand(call):
     """At x = 1/2, y = 1/4 with losses: xi = -1/2, H_12 = 2, dL_i/dx_j = 2s = 3/2."""
     options = ("--rate", "1/10", "--learner")

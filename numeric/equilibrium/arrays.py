@@ -22,7 +22,7 @@ from jax import Array
 from jaxtyping import Float, Int
 
 from resolvent.analytic.value_function import require_x64
-from resolvent.games import DynamicGame, NormalForm
+from resolvent.games import DynamicGame, IteratedGame, NormalForm, StochasticGame
 from resolvent.games.rational import shorten
 
 Game = NormalForm | DynamicGame
@@ -75,9 +75,7 @@ def game_arrays(game: Game) -> GameArrays:
     policy is then no stationary strategy of a stochastic game.
     """
     require_x64()
-    if game.symbols:
-        names = ", ".join(map(str, game.symbols))
-        raise ValueError(f"game: expected numbers, but {names} are symbols; use game.substitute")
+    require_stationary(game)
     if isinstance(game, NormalForm):
         payoffs = _floats(game.payoffs)[:, None]
         nowhere = np.zeros(payoffs.shape[1:], int)
@@ -87,13 +85,6 @@ def game_arrays(game: Game) -> GameArrays:
             jnp.asarray(nowhere),
             jnp.zeros(game.num_players),
             jnp.ones(1),
-        )
-    blind = [i for i, seen in enumerate(game.observations) if tuple(seen) != tuple(game.states)]
-    if blind:
-        raise ValueError(
-            f"game: player {blind[0] + 1} does not see the state, so that stationary equilibria and "
-            "best replies of Markov decision problems are not its own; use a game with full "
-            "observation, or learn in this one"
         )
     shape = (game.num_states, *game.num_actions)
     payoffs = np.stack([_floats(own).reshape(shape) for own in game.rewards])
@@ -113,6 +104,29 @@ def game_arrays(game: Game) -> GameArrays:
         jnp.asarray(_floats(game.discounts)),
         jnp.asarray(_floats(game.initial_distribution)),
     )
+
+
+def require_stationary(game: Game) -> None:
+    """Check that a game has numbers only, and players who see the state and do not misread it.
+
+    **Raises:** `ValueError` where not; `TypeError` for what is no such game.
+    """
+    if not isinstance(game, (NormalForm, IteratedGame, StochasticGame)):
+        raise TypeError(
+            f"game: expected a NormalForm, an IteratedGame or a StochasticGame, got {shorten(game)}"
+        )
+    if game.symbols:
+        names = ", ".join(map(str, game.symbols))
+        raise ValueError(f"game: expected numbers, but {names} are symbols; use game.substitute")
+    if isinstance(game, NormalForm):
+        return
+    for player, readings in enumerate(game.readings):
+        if any(len(row) != 1 or row[0][0] != state for state, row in enumerate(readings)):
+            raise ValueError(
+                f"game: player {player + 1} does not see the state, so that stationary equilibria and "
+                "best replies of Markov decision problems are not its own; use a game with full "
+                "observation, or learn in this one"
+            )
 
 
 def _floats(nested: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
