@@ -1,4 +1,4 @@
-"""Head to head on iterated games: the rows of naive learners and LOLA in MeVa.
+"""Head to head on iterated games: naive learners, LOLA and MeVa.
 
 Cooijmans et al. (2023), arXiv:2307.08863. The published notebooks
 (`MetaValueLearning/MetaValueLearning`) store the tournament's output.
@@ -17,13 +17,22 @@ Cooijmans et al. (2023), arXiv:2307.08863. The published notebooks
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
 from resolvent.analytic import closed_form
 from resolvent.games import NormalForm, chicken, matching_pennies, prisoners_dilemma
-from resolvent.numeric import LOLA, AbstractMeter, CompiledValue, Naive
+from resolvent.numeric import (
+    LOLA,
+    AbstractMeter,
+    CompiledValue,
+    MeVa,
+    Naive,
+    unrolled_meta_value,
+)
 from resolvent.numeric.learners.lola import Variant
 from resolvent.reproductions import measure
 from resolvent.reproductions.record import Reproduction, Row
@@ -54,6 +63,15 @@ TABLES: dict[str, dict[tuple[str, str], float]] = {
         ("LOLA", "LOLA"): -1.641,
     },
 }
+# MeVa against naive learners: its payoff, theirs, by game. Of trained networks at meta-discount 0.95.
+TRAINED: dict[str, tuple[float, float]] = {
+    "prisoner's dilemma": (-0.551, -1.999),
+    "matching pennies": (0.243, -0.243),
+    "chicken": (0.964, -0.985),
+}
+META_DISCOUNT = 0.95
+HORIZON = 60
+UNROLLED_RUNS = 256
 ALPHA = {"prisoner's dilemma": 25.0, "matching pennies": 25.0, "chicken": 1.0}
 # The same protocol with the other forms of LOLA: (game, variant) -> naive against it, it against naive, itself.
 OTHER_FORMS: dict[tuple[str, Variant], tuple[float | None, float | None, float]] = {
@@ -100,6 +118,8 @@ def run(quick: bool = False, seed: int = 0, progress: bool | AbstractMeter = Fal
                     )
                     for seat, (own, other) in enumerate((pair, pair[::-1]))
                 ]
+        if not quick:
+            rows += _unrolled(game, values, alpha, key, progress)
         for (of, variant), numbers in OTHER_FORMS.items():
             if quick or of != game:
                 continue
@@ -117,7 +137,7 @@ def run(quick: bool = False, seed: int = 0, progress: bool | AbstractMeter = Fal
             )
     return Reproduction(
         name="meva_tournament",
-        title="Head to head: the rows of naive learners and LOLA",
+        title="Head to head: naive learners, LOLA and MeVa",
         paper="Cooijmans et al. 2023 (MeVa), arXiv:2307.08863",
         protocol=(
             "prisoner's dilemma (-1, -3, 0, -2), matching pennies (player 1 wins on a match), iterated chicken "
@@ -131,7 +151,8 @@ def run(quick: bool = False, seed: int = 0, progress: bool | AbstractMeter = Fal
         remarks=(
             "Which LOLA it is matters: with Taylor's form or the exact one, LOLA loses far more against itself in "
             "chicken.",
-            "MeVa's own rows are those of trained networks and are not reproduced here. M-FOS's were typed in by hand "
+            "MeVa's own rows are those of ten trained networks. Set beside them is an exact relative, which foresees "
+            "naive learning only; M-MAML's rows are not reproduced. M-FOS's were typed in by hand "
             "from another paper, which reports averages over 100 steps of chicken played once, and cannot be compared.",
             "Rare crashes carry the mean of chicken: its standard error with 1024 runs is 0.37 for LOLA in self-play.",
         ),
@@ -154,6 +175,32 @@ def _final(
     rules = {"naive": Naive(alpha), "LOLA": LOLA(alpha, variant=variant)}
     played = measure.play(values, [rules[own] for own in pair], key, STEPS, runs, progress)
     return measure.per_round(played)
+
+
+def _unrolled(
+    game: str,
+    values: CompiledValue,
+    alpha: float,
+    key: jax.Array,
+    progress: bool | AbstractMeter,
+) -> list[Row]:
+    """Against a naive learner, who ascends the value of both learning naively from where they are."""
+    meta = unrolled_meta_value(values, Naive(alpha), META_DISCOUNT, HORIZON, memory="all")
+    pair = [MeVa(alpha, meta), Naive(alpha)]
+    run = measure.play(values, pair, key, STEPS, UNROLLED_RUNS, progress)
+    earned = measure.per_round(run)
+    remark = (
+        f"MeVa unrolls {HORIZON} steps of naive learning by both, without networks and without foreseeing its own "
+        "steps; the table's is a trained network that does"
+    )
+    return [
+        dataclasses.replace(
+            _row(f"{game}, {what}", published, earned[:, seat], TABLE), judged=False, remark=remark
+        )
+        for seat, (what, published) in enumerate(
+            zip(("MeVa, unrolled, against naive", "naive against it"), TRAINED[game], strict=True)
+        )
+    ]
 
 
 def _row(
