@@ -21,6 +21,7 @@ from resolvent.analytic import ClosedForm
 from resolvent.cli import environment
 from resolvent.cli.app import run
 from resolvent.games import CATALOGUE, DIFFERENTIABLE_CATALOGUE, prisoners_dilemma, write
+from resolvent.numeric.equilibrium import Equilibrium
 from resolvent.numeric.run import Run
 from resolvent.numeric.tournament import Tournament
 from resolvent.reproductions import REPRODUCTIONS
@@ -1111,3 +1112,105 @@ def test_what_differentiable_games_have_no_use_for(case, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+# Equilibria ----------------------------------------------------------------------------------
+
+
+def test_trace_selects_the_risk_dominant_equilibrium_and_says_how(call, tmp_path):
+    path, figure = tmp_path / "found.npz", tmp_path / "path.png"
+    told = call(
+        *"trace stag_hunt --once --method linear --certify --save".split(), path, "--plot", figure
+    )
+    for landmark in ("played once", "traced from uniform", "An equilibrium.", "(exact)", "proved"):
+        assert landmark in told
+    assert figure.stat().st_size > 1000
+    assert Equilibrium.load(path).policies == (((0, 1),),) * 2
+    # What was saved is policies again, and a prior.
+    verified = json.loads(call("verify", "stag_hunt", path, "--once", "--json"))
+    assert verified["equilibrium"]
+    assert verified["values"] == [["5"], ["5"]]
+    again = json.loads(call(*"trace stag_hunt --once --method linear --json --prior".split(), path))
+    assert again["policies"] == [[["0", "1"]]] * 2
+
+
+def test_trace_by_the_logit_branch_and_by_the_logarithmic_procedure(call):
+    for method in ("logit", "logarithmic"):
+        found = json.loads(call(*f"trace stag_hunt --once --json --method {method}".split()))
+        assert found["equilibrium"]
+        assert found["policies"] == [[[0, 1]]] * 2
+        assert found["game"]["kind"] == "matrix"
+
+
+def test_trace_from_a_run_that_was_saved(call, capsys, tmp_path):
+    path = tmp_path / "run.npz"
+    game = "matching_pennies --memory 0 --discount 1/2".split()
+    call("learn", *game, *"-l naive --runs 2 --steps 1 --save".split(), path)
+    found = json.loads(call("trace", *game, "--json", "--method", "linear", "--prior", f"{path}:1"))
+    # The zero-sum game has one equilibrium only, whatever was learned.
+    assert found["policies"] == [[["1/2", "1/2"]]] * 2
+    for wrong in (str(path), f"{path}:2"):
+        assert run(["trace", *game, "--prior", wrong]) == 2
+        assert "holds 2 runs" in capsys.readouterr().err
+
+
+def test_nash_of_one_round_and_of_many(call):
+    once = json.loads(call(*"nash stag_hunt --once --all --certify --json".split()))
+    assert once["complete"]
+    assert sorted(own["policies"][0][0][0] for own in once["equilibria"]) == ["0", "1", "2/3"]
+    assert all(own["certificate"]["proved"] for own in once["equilibria"])
+    many = call(*"nash prisoners_dilemma --discount 9/10 --all --method pure".split())
+    assert "3 equilibria" in many
+    assert "C C D D D" in many  # grim, after start CC CD DC DD
+    assert "Actions after start CC CD DC DD" in many
+    one = call(*"nash matching_pennies --once".split())
+    assert "H 1/2, T 1/2" in one
+
+
+def test_verify_tit_for_tat_at_its_threshold(call, capsys):
+    # With payoffs -1, -3, 0, -2: Nash from discount (T - R) / (R - S) = 1/2 on, and nowhere subgame perfect but there.
+    for discount, nash, perfect in (("2/5", 1, 1), ("1/2", 0, 0), ("3/5", 0, 1)):
+        arguments = f"verify prisoners_dilemma tit_for_tat --discount {discount}".split()
+        assert run(arguments) == nash
+        assert run([*arguments, "--subgame-perfect"]) == perfect
+        printed = capsys.readouterr()
+        assert ("is not a subgame-perfect equilibrium" in printed.err) == bool(perfect)
+
+
+def test_verify_says_what_would_be_better(capsys):
+    assert run("verify stag_hunt mixed:1/3:2/3 --once --certify".split()) == 1
+    printed = capsys.readouterr()
+    # Against stag with 1/3, hare pays 6 and the mixture 16/3; payoffs are between 1 and 10.
+    assert "Player 1 gains 2/3 per round, by playing H" in printed.out
+    assert "not proved" in printed.out
+    assert "a player gains 2/27 of its payoff range" in printed.err
+    # A tolerance is a share of that range.
+    assert run("verify stag_hunt mixed:1/3:2/3 --once --tolerance 0.08".split()) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("trace stag_hunt --once --discount 1/2", "--discount: a game that is played --once"),
+        ("trace stag_hunt --prior nobody", "--prior: no policy is called 'nobody'"),
+        ("trace stag_hunt --once --prior grim", "prior: grim"),
+        ("trace stag_hunt --once --prior missing.npz", "missing.npz: No such file"),
+        ("trace stag_hunt --once --mixed 2", "share: expected a probability"),
+        ("trace stag_hunt --prior grim --method linear", "the linear procedure takes one belief"),
+        ("trace stag_hunt --once --method logit --prior always:S", "prior[0]: expected positive"),
+        ("trace stag_hunt --save found.txt", "must end in .npz"),
+        ("trace tandem", "tandem is a differentiable game"),
+        ("nash stag_hunt --once --all --save found.npz", "--save: is for one equilibrium"),
+        ("nash prisoners_dilemma:symbolic --once", "needs numbers in place of"),
+        ("nash stag_hunt --once --method vertices", 'expected one of "auto"'),
+        ("verify stag_hunt mixed:1/3:1/3 --once", "probabilities that sum to one"),
+        ("verify stag_hunt mixed:1/3 --once", "expected mixed:S:H"),
+        ("verify stag_hunt grim --tolerance -1", "--tolerance: expected a number above 0"),
+    ],
+)
+def test_bad_input_to_the_commands_on_equilibria(arguments, message, capsys):
+    assert run(arguments.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("resolvent: ")
+    assert printed.err.count("\n") == 1
+    assert message in printed.err

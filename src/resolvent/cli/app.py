@@ -45,6 +45,27 @@ class Order(StrEnum):
     noise_first = "noise_first"
 
 
+class Tracing(StrEnum):
+    """Which path is followed."""
+
+    logarithmic = "logarithmic"
+    linear = "linear"
+    logit = "logit"
+
+
+class Method(StrEnum):
+    """How equilibria are found."""
+
+    auto = "auto"
+    linear = "linear"
+    logarithmic = "logarithmic"
+    logit = "logit"
+    vertices = "vertices"
+    supports = "supports"
+    lemke_howson = "lemke_howson"
+    pure = "pure"
+
+
 class Parameters(StrEnum):
     """What learners change."""
 
@@ -119,6 +140,21 @@ Lookahead = Annotated[
         help="Step size that the others are believed to use. Default: the rate.",
         show_default=False,
     ),
+]
+Once = Annotated[
+    bool, typer.Option("--once", help="The matrix game, played once, instead of the iterated one.")
+]
+Certify = Annotated[
+    bool,
+    typer.Option("--certify", help="Also prove that there is an exact equilibrium at the result."),
+]
+Save = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.npz", help="Save the equilibrium.", show_default=False),
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.png", help="Draw it (also .pdf, .svg).", show_default=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; exact numbers are strings.")]
 
@@ -530,6 +566,188 @@ def tournament(
     )
     if not finished:
         raise KeyboardInterrupt
+
+
+@app.command(short_help="The equilibrium to which a prior leads.")
+def trace(
+    game: Game,
+    prior: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="What players expect at first: one for all players, or one each. See below.",
+        ),
+    ] = "uniform",
+    method: Annotated[Tracing, typer.Option(help="Which path is followed.")] = Tracing.logarithmic,
+    mixed: Annotated[
+        str, typer.Option(metavar="SHARE", help="Mix the prior with the uniform one.")
+    ] = "0",
+    once: Once = False,
+    discount: Discount = None,
+    memory: Memory = None,
+    observe: Observe = None,
+    initial: Initial = None,
+    implementation_noise: ImplementationNoise = None,
+    observation_noise: ObservationNoise = None,
+    settings: Settings = None,
+    certify: Certify = False,
+    save: Save = None,
+    plot: Plot = None,
+    as_json: Json = False,
+) -> None:
+    """Follow a tracing procedure, or the logit branch, from a prior to an equilibrium.
+
+    \b
+    resolvent trace stag_hunt --once
+    resolvent trace prisoners_dilemma --prior grim --discount 9/10
+    resolvent trace prisoners_dilemma --prior run.npz:0 --plot path.png
+    resolvent trace stag_hunt --once --method linear --json
+
+    Priors: uniform, grim, win_stay_lose_shift, tit_for_tat, generous_tit_for_tat, equalizer, extortion; policies as
+    of `derive`; mixed:1/3:2/3; or a run or an equilibrium that was saved (run.npz:7 is its run 7). From a prior that
+    is the same in all states, iterated games end in an equilibrium of the stage game.
+    """
+    from resolvent.cli.trace import trace as command
+
+    command(
+        Asked(
+            game,
+            discount,
+            memory,
+            observe,
+            initial,
+            implementation_noise,
+            observation_noise,
+            settings or (),
+        ),
+        once,
+        prior,
+        mixed,
+        method.value,
+        certify,
+        save,
+        plot,
+        as_json,
+    )
+
+
+@app.command(short_help="An equilibrium, or all that can be found.")
+def nash(
+    game: Game,
+    every: Annotated[
+        bool, typer.Option("--all", help="All equilibria that the method finds.")
+    ] = False,
+    method: Annotated[
+        Method, typer.Option(help="How; auto chooses by the kind of game.")
+    ] = Method.auto,
+    once: Once = False,
+    discount: Discount = None,
+    memory: Memory = None,
+    observe: Observe = None,
+    initial: Initial = None,
+    implementation_noise: ImplementationNoise = None,
+    observation_noise: ObservationNoise = None,
+    settings: Settings = None,
+    certify: Certify = False,
+    save: Save = None,
+    plot: Plot = None,
+    as_json: Json = False,
+) -> None:
+    """Find an equilibrium of a game, or all that can be found.
+
+    \b
+    resolvent nash stag_hunt --once
+    resolvent nash stag_hunt --once --all
+    resolvent nash prisoners_dilemma --discount 9/10 --all --method pure
+    resolvent nash game.nfg --method lemke_howson --certify
+
+    Of a matrix game of two players, --all lists all extreme equilibria, exactly. Of other games it lists those that
+    paths from many priors reach; --method pure lists all pure stationary ones that are subgame perfect.
+    """
+    from resolvent.cli.nash import nash as command
+
+    command(
+        Asked(
+            game,
+            discount,
+            memory,
+            observe,
+            initial,
+            implementation_noise,
+            observation_noise,
+            settings or (),
+        ),
+        once,
+        every,
+        method.value,
+        certify,
+        save,
+        plot,
+        as_json,
+    )
+
+
+@app.command(short_help="Whether policies are an equilibrium.")
+def verify(
+    game: Game,
+    policies: Annotated[
+        str,
+        typer.Argument(
+            metavar="POLICIES", help="One for all players, or one each, as in `derive`; or a file."
+        ),
+    ],
+    subgame_perfect: Annotated[
+        bool, typer.Option("--subgame-perfect", help="Ask it of every state.")
+    ] = False,
+    tolerance: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="The gain to overlook, as a share of the payoff range. Default: 0, and 1e-9 for floats.",
+            show_default=False,
+        ),
+    ] = None,
+    once: Once = False,
+    discount: Discount = None,
+    memory: Memory = None,
+    observe: Observe = None,
+    initial: Initial = None,
+    implementation_noise: ImplementationNoise = None,
+    observation_noise: ObservationNoise = None,
+    settings: Settings = None,
+    certify: Certify = False,
+    save: Save = None,
+    as_json: Json = False,
+) -> None:
+    """Say what each player could gain by any other strategy, in rationals; status 1 unless it is an equilibrium.
+
+    \b
+    resolvent verify prisoners_dilemma grim --subgame-perfect
+    resolvent verify prisoners_dilemma tit_for_tat,always:D
+    resolvent verify stag_hunt mixed:2/3:1/3 --once
+    resolvent verify prisoners_dilemma run.npz:0 --tolerance 1e-3
+    """
+    from resolvent.cli.verify import verify as command
+
+    command(
+        Asked(
+            game,
+            discount,
+            memory,
+            observe,
+            initial,
+            implementation_noise,
+            observation_noise,
+            settings or (),
+        ),
+        once,
+        policies,
+        subgame_perfect,
+        tolerance,
+        certify,
+        save,
+        as_json,
+    )
 
 
 @app.command(short_help="Run a published table again: published, ours, difference.")

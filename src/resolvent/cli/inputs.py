@@ -176,7 +176,7 @@ def playable(asked: Asked) -> DynamicGame | DifferentiableGame:
     if not asked.settings:
         return game
     with refused("--set"):
-        return game.substitute(dict(_setting(entry) for entry in asked.settings))
+        return game.substitute(settings(asked))
 
 
 def refuse_for_parameters(asked: Asked, options: Mapping[str, object]) -> None:
@@ -220,7 +220,7 @@ def dynamic_game(asked: Asked) -> DynamicGame:
     if not asked.settings:
         return result
     with refused("--set"):
-        return result.substitute(dict(_setting(entry) for entry in asked.settings))
+        return result.substitute(settings(asked))
 
 
 def _iterated(game: NormalForm | IteratedGame, rules: Mapping[str, str]) -> IteratedGame:
@@ -316,6 +316,11 @@ def _number_or_symbol(text: str) -> object:
     return text
 
 
+def settings(asked: Asked) -> dict[str, str]:
+    """Numbers for the symbols of the game, by name."""
+    return dict(_setting(entry) for entry in asked.settings)
+
+
 def _setting(text: str) -> tuple[str, str]:
     name, separator, value = (piece.strip() for piece in text.partition("="))
     if not separator or not name or not value:
@@ -323,7 +328,7 @@ def _setting(text: str) -> tuple[str, str]:
     return name, value
 
 
-def require_numbers(game: DynamicGame | DifferentiableGame, what: str) -> None:
+def require_numbers(game: NormalForm | DynamicGame | DifferentiableGame, what: str) -> None:
     """Refuse a game with symbols left."""
     if game.symbols:
         names = ", ".join(map(str, game.symbols))
@@ -334,6 +339,15 @@ def require_numbers(game: DynamicGame | DifferentiableGame, what: str) -> None:
 
 # Policies ------------------------------------------------------------------------------------
 
+
+def _mixed(game: DynamicGame, player: int, *chances: str) -> ExactPolicy:
+    """The same chances of the actions whatever is observed."""
+    row = tuple(number(chance, "mixed") for chance in chances)
+    if min(row) < 0 or sum(row) != 1:
+        raise ValueError(f"expected probabilities that sum to one, got {', '.join(map(str, row))}")
+    return (row,) * len(game.observations[player])
+
+
 _POLICIES: Mapping[str, Callable[..., ExactPolicy]] = {
     "uniform": uniform,
     "coin": uniform,
@@ -342,27 +356,32 @@ _POLICIES: Mapping[str, Callable[..., ExactPolicy]] = {
     "win_stay_lose_shift": win_stay_lose_shift,
     "grim": grim,
     "memory_one": memory_one,
+    "mixed": _mixed,
 }
 _FIELDS = {"always": ("ACTION",), "memory_one": ("START", "CC", "CD", "DC", "DD")}
 
 
-def joint_policy(text: str, game: DynamicGame) -> tuple[ExactPolicy, ...]:
+def joint_policy(
+    text: str, game: DynamicGame, option: str = "--policies"
+) -> tuple[ExactPolicy, ...]:
     """`name` for all players or `name,name` for each: `tit_for_tat,always:D`."""
-    specs = _per_player(text, game.num_players, "--policies")
-    return tuple(_policy(spec, game, player) for player, spec in enumerate(specs))
+    specs = _per_player(text, game.num_players, option)
+    return tuple(_policy(spec, game, player, option) for player, spec in enumerate(specs))
 
 
-def _policy(spec: str, game: DynamicGame, player: int) -> ExactPolicy:
+def _policy(spec: str, game: DynamicGame, player: int, option: str) -> ExactPolicy:
     name, *fields = (piece.strip() for piece in spec.split(":"))
     key = name.lower().replace("-", "_")
     if key not in _POLICIES:
         hint = _suggestion(key, _POLICIES, f"known are {', '.join(_POLICIES)}")
-        raise BadInputError(f"--policies: no policy is called {name!r}; {hint}")
+        raise BadInputError(f"{option}: no policy is called {name!r}; {hint}")
     wanted = _FIELDS.get(key, ())
+    if key == "mixed":
+        wanted = game.actions[player]
     if len(fields) != len(wanted):
         form = ":".join((key, *wanted))
-        raise BadInputError(f"--policies: expected {form}; got {spec!r}")
-    with refused(f"--policies: {spec}"):
+        raise BadInputError(f"{option}: expected {form}; got {spec!r}")
+    with refused(f"{option}: {spec}"):
         return _POLICIES[key](game, player, *fields)
 
 
@@ -441,9 +460,7 @@ def learners(
     return tuple(rules)
 
 
-def _cola(
-    values: ValueFunction, spec: str, rate: Fraction, lookahead: Fraction
-) -> AbstractLearner:
+def _cola(values: ValueFunction, spec: str, rate: Fraction, lookahead: Fraction) -> AbstractLearner:
     from resolvent.numeric import COLA, consistent_quadratic
 
     if ":" in spec:
@@ -451,9 +468,7 @@ def _cola(
     return COLA(float(rate), consistent_quadratic(values, float(lookahead)).analytic)
 
 
-def _meva(
-    values: ValueFunction, spec: str, rate: Fraction, lookahead: Fraction
-) -> AbstractLearner:
+def _meva(values: ValueFunction, spec: str, rate: Fraction, lookahead: Fraction) -> AbstractLearner:
     from resolvent.numeric import MeVa, quadratic_meta_value
 
     discount = number(spec.partition(":")[2] or "9/10", "its discount")
