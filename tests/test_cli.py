@@ -1134,12 +1134,12 @@ def test_trace_selects_the_risk_dominant_equilibrium_and_says_how(call, tmp_path
     assert again["policies"] == [[["0", "1"]]] * 2
 
 
-def test_trace_by_the_logit_branch_and_by_the_logarithmic_procedure(call):
-    for method in ("logit", "logarithmic"):
-        found = json.loads(call(*f"trace stag_hunt --once --json --method {method}".split()))
-        assert found["equilibrium"]
-        assert found["policies"] == [[[0, 1]]] * 2
-        assert found["game"]["kind"] == "matrix"
+@pytest.mark.parametrize("method", ["logit", pytest.param("logarithmic", marks=pytest.mark.slow)])
+def test_trace_by_other_procedures(call, method):
+    found = json.loads(call(*f"trace stag_hunt --once --json --method {method}".split()))
+    assert found["equilibrium"]
+    assert found["policies"] == [[[0, 1]]] * 2
+    assert found["game"]["kind"] == "matrix"
 
 
 def test_trace_from_a_run_that_was_saved(call, capsys, tmp_path):

@@ -269,7 +269,7 @@ def _iterate(
     least = jnp.maximum(settings.largest_distance * now.step, settings.tolerance)
     far = (now.correction == 0) & (length > least)
     endless = now.correction + 1 >= jnp.where(opening, 50, settings.corrections)
-    hopeless = ~finite | (~close & (endless | (~opening & (slow | far))))
+    hopeless = ~finite | (length > 1e6) | (~close & (endless | (~opening & (slow | far))))
     bent = ~opening & (angle > settings.largest_angle)
     jumped = ~opening & (jnp.abs(logarithm - now.logarithm) > settings.jump)
     jumped |= reversal & (now.step > settings.reversal_step)
@@ -449,6 +449,8 @@ class Path:
     @property
     def end(self) -> NDArray[np.floating]:
         """The last point, `(n + 1,)`."""
+        if not len(self.points):
+            raise ValueError(f"this path has no points: {PATHS[self.status]}")
         return self.points[-1]
 
     @property

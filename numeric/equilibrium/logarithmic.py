@@ -76,9 +76,9 @@ _POLISHED_DENSELY = (
 )
 _SUPPORTS = (1.0, 1e-2, 1e2, 1e1)  # thresholds, in units of the square root of the weight
 
-SETTINGS = Settings(
-    tolerance=1e-2, end_tolerance=1e-7, angle=0.3, distance=0.15, steps=50_000
-)
+SETTINGS = Settings(tolerance=1e-2, end_tolerance=1e-7, angle=0.3, distance=0.15, steps=50_000)
+_ENDING = dataclasses.replace(SETTINGS, end_tolerance=1e-6)
+_FINER = 6  # how often the weight is divided by 10, at most
 # Where the weight falls, it does so from 2e-6 to 1e-6 in the last 1e-6 of t: t must be that much more precise.
 _FALLING = dataclasses.replace(SETTINGS, tolerance=1e-8)
 
@@ -194,7 +194,7 @@ class LogarithmicPath:
 class _Plan:
     """How paths of one shape are followed."""
 
-    def __init__(self, arrays: GameArrays, mirror: tuple[int, ...] | None, single: bool) -> None:
+    def __init__(self, arrays: GameArrays, mirror: tuple[int, ...] | None) -> None:
         self.num_actions = arrays.payoffs.shape[-(arrays.discounts.shape[-1]) :]
         states = arrays.initial.shape[-1]
         self.unknowns = states * (sum(self.num_actions) + len(self.num_actions))
@@ -203,10 +203,22 @@ class _Plan:
             self.newton = TwinTracing(mirror)
         elif states > 1 and self.unknowns > _BLOCKS:
             self.newton = BlockTracing()
-        self.single = single
+
+    @property
+    def polishing(self) -> tuple[Newton, ...]:
+        """Newton's steps to polish with, in the order in which they are tried."""
+        return (
+            (self.newton, DenseTracing())
+            if isinstance(self.newton, BlockTracing)
+            else (self.newton,)
+        )
 
     def shrink(self, y: Array) -> Array:
         return self.newton.reduce(y) if isinstance(self.newton, TwinTracing) else y
+
+    def all(self, y: Array) -> Array:
+        """The points `(1, ...)` of all players."""
+        return self.grow(y)[None]
 
     def grow(self, y: Array) -> Array:
         return self.newton.expand(y) if isinstance(self.newton, TwinTracing) else y
@@ -293,7 +305,7 @@ def trace_arrays(
     **Arguments:** `prior` and `weights`: `(S, A_i)` per player; `mirror`: of each state the one with the two
     players exchanged, to stay among symmetric profiles.
     """
-    plan = _Plan(arrays, mirror, single=True)
+    plan = _Plan(arrays, mirror)
     nu = tuple(jnp.ones_like(own) for own in prior) if weights is None else weights
     weight = ETA if eta is None else eta
     given = _settings(weight) if settings is None else settings
@@ -310,7 +322,7 @@ def trace_arrays(
     policies, regret = last, float(_regrets_one(arrays, last))
     accepted = False
     if path.successful:
-        policies, regret, accepted = _polish_one(plan, arrays, problem, path, last)
+        policies, regret, accepted = _polish_one(plan, arrays, problem, path.end, last)
     final = tuple(np.asarray(own) for own in policies)
     return Traced(final, regret, accepted, record)
 
@@ -338,20 +350,40 @@ def _last(eta: float) -> float:
 
 
 def _polish_one(
-    plan: _Plan, arrays: GameArrays, problem: Problem, path: Path, last: Policies
+    plan: _Plan, arrays: GameArrays, problem: Problem, end: Any, last: Policies
 ) -> tuple[Policies, float, bool]:
-    """Take the barrier away on the support, as several thresholds guess it."""
-    for factor in _SUPPORTS:
-        support = _support(problem, last, factor)
-        bare = _without_barrier(problem, support)
-        newton = plan.newton
-        found = follow(None, path.end, bare, target=1.0, newton=newton, settings=SETTINGS)
-        if not found.successful:
-            continue
-        policies = _restricted(plan.grow(jnp.asarray(found.end)), support, plan.num_actions)
-        regret = float(_regrets_one(arrays, policies))
-        if regret <= POLISHED:
-            return policies, regret, True
+    """Take the barrier away on the support, as several thresholds guess it.
+
+    Rare actions that are played, and actions that are hardly worse than those, look the same to a barrier of some
+    weight, but not to one of a smaller weight: as long as no guess is right, it is divided by 10.
+
+    Without a barrier the block of a state is singular where the players' supports there differ in size, which
+    they may as long as they do not in all states together: then all states are solved at once.
+    """
+    y = jnp.asarray(end)
+    for _ in range(_FINER):
+        policies = tuple(
+            own[0] for own in map(jnp.asarray, _policies_of(plan.all(y), plan.num_actions))
+        )
+        for factor in _SUPPORTS:
+            support = _support(problem, policies, factor)
+            bare = _without_barrier(problem, support)
+            for newton in plan.polishing[: 2 if factor == 1 else 1]:
+                found = follow(None, y, bare, target=1.0, newton=newton, settings=_ENDING)
+                if not found.successful:
+                    continue
+                pure = _restricted(plan.grow(jnp.asarray(found.end)), support, plan.num_actions)
+                regret = float(_regrets_one(arrays, pure))
+                if regret <= POLISHED:
+                    return pure, regret, True
+        problem = dataclasses.replace(problem, eta=problem.eta / 10)
+        for newton in plan.polishing:
+            finer = follow(None, y, problem, target=1.0, newton=newton, settings=_ENDING)
+            if finer.successful:
+                y = jnp.asarray(finer.end)
+                break
+        else:
+            break
     if plan.unknowns <= _POLISHED_DENSELY:
         dense = polish(arrays, last)
         return dense.policies, float(dense.regret), bool(dense.accepted)
@@ -521,7 +553,7 @@ def trace_batch(
     number = profiles[0].shape[0]
     example = arrays if shared else jax.tree.map(lambda own: own[0], arrays)
     nu = _check_weights(example, weights)
-    plan = _Plan(example, None, single=False)
+    plan = _Plan(example, None)
     etas = jnp.array([eta, _last(eta)])
     problems, starts = _prepare_many(arrays, profiles, etas, nu, shared)
     mapped, common = (problems, None)
@@ -556,15 +588,15 @@ def trace_batch(
             own[good] = np.asarray(other)[good]
         regret[good] = left[good]
         accepted |= good
-    if plan.unknowns <= _POLISHED_DENSELY:
-        for k in np.flatnonzero(reached & ~accepted):
-            lane = arrays if shared else jax.tree.map(lambda own, at=k: own[at], arrays)
-            dense = polish(lane, tuple(jnp.asarray(own[k]) for own in policies))
-            if bool(dense.accepted):
-                accepted[k] = True
-                regret[k] = float(dense.regret)
-                for own, other in zip(policies, dense.policies, strict=True):
-                    own[k] = np.asarray(other)
+    for k in np.flatnonzero(reached & ~accepted):
+        lane = arrays if shared else jax.tree.map(lambda own, at=k: own[at], arrays)
+        problem: Problem = jax.tree.map(lambda own, at=k: own[at], problems)
+        last = tuple(jnp.asarray(own[k]) for own in policies)
+        final, left, accepted[k] = _polish_one(plan, lane, problem, ends.points[k], last)
+        if accepted[k]:
+            regret[k] = left
+            for own, other in zip(policies, final, strict=True):
+                own[k] = np.asarray(other)
     return TracedBatch(policies, regret, accepted, ends, eta, one)
 
 

@@ -443,12 +443,12 @@ def _on_branch(guess: Array, row: Array, problem: LogitProblem) -> tuple[Array, 
     """The point of the branch on the hyperplane through `guess` normal to `row`, and the direction there, of
     length 1 along `row`."""
 
-    def correct(_: int, y: Array) -> Array:
-        step = _NEWTON(y, problem, row).correction
-        return jnp.where(jnp.isfinite(step).all(), y + step, y)
+    def correct(_: int, now: tuple[Array, Array]) -> tuple[Array, Array]:
+        at = _NEWTON(now[0], problem, row)
+        y = jnp.where(jnp.isfinite(at.correction).all(), now[0] + at.correction, now[0])
+        return y, at.direction  # before the last correction, which is nothing
 
-    y = lax.fori_loop(0, _MOST_CORRECTIONS, correct, guess)
-    return y, _NEWTON(y, problem, row).direction
+    return lax.fori_loop(0, _MOST_CORRECTIONS, correct, (guess, jnp.zeros_like(guess)))
 
 
 # A given rationality -------------------------------------------------------------------------
