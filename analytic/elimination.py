@@ -401,7 +401,8 @@ def programs(structure: Structure, patient: bool = False, quotients: bool = Fals
         if patient:
             given[-1] = dict.fromkeys(pieces.dying, graph.constant(0))
         right_hand_side = dict(zip(states, graph.inputs(len(states)), strict=True))
-        solution = solve(Factor(order, *given, quotients), right_hand_side, graph)
+        factor = Factor(order, *given, quotients=quotients)
+        solution = solve(factor, right_hand_side, graph)
         return graph.program(solution[s] for s in states)
 
     return Programs(

@@ -106,8 +106,9 @@ class Tournament:
         """What turns each player's value into its payoff per round, `(n,)`: 1 - g for discounted sums,
         1 for averages and for functions that are not known to be either."""
         game = self.game
-        played = game is not None and not isinstance(game, DifferentiableGame)
-        if self.provenance["normalise"] != "sum" or not played or self.provenance["patient"]:
+        if game is None or isinstance(game, DifferentiableGame):
+            return np.ones(self.num_players)
+        if self.provenance["normalise"] != "sum" or self.provenance["patient"]:
             return np.ones(self.num_players)
         return np.array([float(1 - Fraction(str(g))) for g in game.discounts])
 

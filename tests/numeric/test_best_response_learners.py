@@ -1,5 +1,8 @@
 """Best-response dynamics and fictitious play, against the classical processes in NumPy and nashpy, and brute force."""
 
+# NumPy arrays, wrong arguments on purpose, and what a test knows not to be None.
+# pyright: reportOptionalSubscript=false
+
 import itertools
 
 import jax

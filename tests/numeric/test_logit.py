@@ -1,5 +1,8 @@
 """Quantal responses against their defining equations in NumPy, closed forms and mpmath."""
 
+# NumPy arrays, wrong arguments on purpose, and what a test knows not to be None.
+# pyright: reportArgumentType=false
+
 import json
 from fractions import Fraction
 from pathlib import Path

@@ -1,5 +1,8 @@
 """Meta-values against sums along the way, closed forms in 30 digits, value iteration, and dense autodiff."""
 
+# NumPy arrays, wrong arguments on purpose, and what a test knows not to be None.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportOptionalMemberAccess=false
+
 import jax
 import jax.numpy as jnp
 import mpmath

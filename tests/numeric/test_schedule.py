@@ -1,5 +1,8 @@
 """Schedules of opponents against linear algebra by hand, and learners' own updates along the path."""
 
+# NumPy arrays, wrong arguments on purpose, and what a test knows not to be None.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+
 import jax
 import jax.numpy as jnp
 import numpy as np

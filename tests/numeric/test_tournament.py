@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -180,7 +181,8 @@ def test_older_runs_are_read(tmp_path):
     with pytest.raises(ValueError, match="failed_norm: expected floats"):
         Run.load(path)
     metadata = json.loads(str(fields["metadata"])) | {"format": "resolvent.run/2"}
-    np.savez(path, **(fields | {"metadata": np.asarray(json.dumps(metadata))}))
+    older: dict[str, Any] = fields | {"metadata": np.asarray(json.dumps(metadata))}
+    np.savez(path, **older)
     np.testing.assert_array_equal(Run.load(path).failed_norm, run.failed_norm)
     assert Run.load(path).summary() == run.summary()
 
