@@ -114,6 +114,11 @@ def eliminate(
     return solutions, sign, jnp.log(sizes).sum(), sizes.max() / sizes.min()
 
 
+# A path also ends after this many corrections for each step that it may take: close to where it touches its target
+# without crossing, shortened steps could go on for ever.
+_CORRECTIONS = 20
+
+
 class Settings(eqx.Module):
     """When a step is accepted, and how long the next one is. All are numbers that programs take as input.
 
@@ -326,7 +331,8 @@ def _iterate(
     if stop is not None:
         ended |= stop(point, args)
     steps = now.steps + accepted
-    status = jnp.where(steps > settings.steps, _EXHAUSTED, _FOLLOWING)
+    tired = now.iterations >= _CORRECTIONS * settings.steps
+    status = jnp.where((steps > settings.steps) | tired, _EXHAUSTED, _FOLLOWING)
     status = jnp.where(back, _RETURNED, status)
     status = jnp.where(accepted & ended, _SUCCESSFUL, status)
     status = jnp.where((rejected | overshot) & (step < settings.smallest_step), _STALLED, status)

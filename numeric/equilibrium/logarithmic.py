@@ -376,9 +376,14 @@ def _polish_one(
                 regret = float(_regrets_one(arrays, pure))
                 if regret <= POLISHED:
                     return pure, regret, True
-        problem = dataclasses.replace(problem, eta=problem.eta / 10)
+        weight = problem.eta[1]
+        problem = dataclasses.replace(
+            problem, hold=jnp.ones(()), eta=jnp.stack([weight, weight / 10])
+        )
         for newton in plan.polishing:
-            finer = follow(None, y, problem, target=1.0, newton=newton, settings=_ENDING)
+            finer = follow(
+                None, y.at[-1].set(0.0), problem, target=1.0, newton=newton, settings=_FALLING
+            )
             if finer.successful:
                 y = jnp.asarray(finer.end)
                 break

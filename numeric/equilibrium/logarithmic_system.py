@@ -43,6 +43,7 @@ class Problem(eqx.Module):
         the others play the prior; moves are discounted.
     - `weights`: per player `(S, A_i)`, nu times one minus the discount.
     - `eta`: the weight of the barrier at t = 0 and at t = 1, `(2,)`.
+    - `hold`: 0; or 1, where players face each other all along and t moves the weight alone.
     - `support`: per player `(S, A_i)`: actions off it are not played, and have no equation.
     """
 
@@ -53,6 +54,7 @@ class Problem(eqx.Module):
     prior_moves: tuple[Float[Array, "states actions states"], ...]
     weights: tuple[Float[Array, "states actions"], ...]
     eta: Float[Array, " two"]
+    hold: Float[Array, ""]
     support: tuple[Bool[Array, "states actions"], ...]
 
 
@@ -79,6 +81,7 @@ def problem_of(
         tuple(arrays.discounts[i] * expected(transitions, prior, i) for i in players),
         tuple(rounds[i] * weights[i] for i in players),
         eta,
+        jnp.zeros(()),
         tuple(jnp.ones(own.shape, bool) for own in prior),
     )
 
@@ -170,6 +173,8 @@ def _parts(y: Array, problem: Problem) -> _Parts:
     logs, values = split(y, num_actions)
     t, (eta, last) = y[-1], problem.eta
     weight, change = (1 - t) * eta + t * last, last - eta
+    pace = 1 - problem.hold
+    t = problem.hold + pace * t
     states = values.shape[0]
     support = problem.support
     sigma = tuple(jnp.where(on, jnp.exp(own), 0) for on, own in zip(support, logs, strict=True))
@@ -185,7 +190,7 @@ def _parts(y: Array, problem: Problem) -> _Parts:
         barrier = nu * bare + (nu * (logs[i] - 1)).sum(axis=1, keepdims=True)
         gap = t * now + (1 - t) * before - values[:, i : i + 1] + weight * barrier
         off.append(jnp.where(on, gap, 0))
-        by_t.append(jnp.where(on, now - before + change * barrier, 0))
+        by_t.append(jnp.where(on, pace * (now - before) + change * barrier, 0))
         blocks = []
         for j in players:
             if i == j:
