@@ -33,6 +33,7 @@ from resolvent.numeric.equilibrium import Equilibrium as Equilibrium
 from resolvent.numeric.equilibrium import LogarithmicPath as LogarithmicPath
 from resolvent.numeric.equilibrium import LogitBranch as LogitBranch
 from resolvent.numeric.equilibrium import NashSubset as NashSubset
+from resolvent.numeric.equilibrium import Path as Path
 from resolvent.numeric.equilibrium import PureEquilibria as PureEquilibria
 from resolvent.numeric.equilibrium import QuantalResponse as QuantalResponse
 from resolvent.numeric.equilibrium import RationalityEstimate as RationalityEstimate

@@ -545,6 +545,9 @@ def follow(
     )
 
 
+_LANES, _SMALL = 16, 64
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Ends:
     """Where many paths ended: arrays with one entry per path, as in `Path`; `turns` counts turning points."""
@@ -591,10 +594,15 @@ def follow_many(
     settings = Settings() if settings is None else settings
     starts = jnp.asarray(starts, float)
     number = len(starts)
-    width = max(1, min(width, number))
-    job = np.arange(width)  # which path is in each lane; `number` where there are no more
+    if not number:
+        raise ValueError("starts: expected at least one path")
+    # Small batches of small systems share a program: a few idle lanes cost less than another compilation.
+    width = min(width, max(number, _LANES if starts.shape[1] <= _SMALL else 1))
+    # Which path is in each lane; `number` where there is none.
+    job = np.minimum(np.arange(width), number)
     waiting = width
-    carry = _begin_many(starts[job], settings, 0)
+    carry = _begin_many(starts[np.minimum(job, number - 1)], settings, 0)
+    carry = carry._replace(status=jnp.where(job < number, carry.status, _SUCCESSFUL))
     final: Carry | None = None
     while (job < number).any():
         lanes = np.minimum(job, number - 1)

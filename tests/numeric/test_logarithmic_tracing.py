@@ -150,20 +150,20 @@ def two_by_two(number: int, symmetric: bool) -> tuple[GameArrays, np.ndarray]:
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_the_uniform_prior_selects_the_risk_dominant_equilibrium(symmetric: bool) -> None:
     arrays, dominance = two_by_two(400, symmetric)
-    traced = trace_batch(arrays)
+    traced = trace_batch(arrays, width=16)
     assert traced.accepted.all()
     expected = (dominance > 0).astype(float)
     for own in traced.policies:
         np.testing.assert_array_equal(own[:, 0, 0], expected)
     # One player's unit is nobody's business.
     scaled = dataclasses.replace(arrays, payoffs=arrays.payoffs.at[:, 1].multiply(100))
-    np.testing.assert_array_equal(trace_batch(scaled).policies[0][:, 0, 0], expected)
+    np.testing.assert_array_equal(trace_batch(scaled, width=16).policies[0][:, 0, 0], expected)
 
 
 def test_a_large_weight_selects_otherwise() -> None:
     # The trap of a common default: some games where products are close go to the other equilibrium.
     arrays, dominance = two_by_two(400, False)
-    traced = trace_batch(arrays, eta=1.0)
+    traced = trace_batch(arrays, eta=1.0, width=16)
     assert traced.accepted.all()
     wrong = traced.policies[0][:, 0, 0] != (dominance > 0)
     assert 0 < wrong.sum() < 60
@@ -174,12 +174,14 @@ def test_grim_is_reached_from_grim_and_always_defect_from_uniform() -> None:
         mixed_with_uniform(GAME, "uniform", 0)
     ]
     priors = tuple(jnp.stack(own) for own in zip(*batch, strict=True))
-    traced = trace_batch(GAME, priors)
+    traced = trace_batch(GAME, priors, width=16)
     assert traced.accepted.all()
     for own in traced.policies:
         np.testing.assert_array_equal(own[:, :, 0], [GRIM, GRIM, GRIM, ALLD])
     # With the weight that other software has by default, grim is lost.
-    np.testing.assert_array_equal(trace_batch(GAME, priors, eta=1.0).policies[0][:, :, 0], 0)
+    np.testing.assert_array_equal(
+        trace_batch(GAME, priors, eta=1.0, width=16).policies[0][:, :, 0], 0
+    )
     np.testing.assert_array_equal(traced.labels, [0, 0, 0, 1])
     assert "3 to (1, 0, 0, 0) | (1, 0, 0, 0)" in str(traced)
 
@@ -246,7 +248,7 @@ def test_plots() -> None:
     ax = found.path.plot()
     assert len(ax.lines) == 8
     assert found.path.plot(along="arclength").get_xlabel() == "arclength"
-    square = basins(GAME, ["uniform", "grim", "win_stay_lose_shift"], resolution=6)
+    square = basins(GAME, ["uniform", "grim", "win_stay_lose_shift"], resolution=6, width=16)
     assert square.labels.shape == (6, 6)
     assert square.traced.accepted.all()
     # The corners: always defect, grim, and always defect again, as win-stay lose-shift is no equilibrium here.
@@ -268,7 +270,7 @@ def test_plots() -> None:
 )
 def test_random_games_are_all_solved(number: int, states: int, players: int, actions: int) -> None:
     games = stacked(number, states, players, actions)
-    traced = trace_batch(games)
+    traced = trace_batch(games, width=16 if number <= 20 else 128)
     assert int(traced.accepted.sum()) == number
     assert traced.regret.max() <= 1e-12
     for k in range(0, number, max(1, number // 5)):
@@ -278,11 +280,11 @@ def test_random_games_are_all_solved(number: int, states: int, players: int, act
 
 def test_units_of_payoffs_change_nothing() -> None:
     games = stacked(20, 4, 2, 2)
-    base = trace_batch(games)
+    base = trace_batch(games, width=16)
     each = jnp.array([1.0, 100.0])[None, :, None, None, None]
     for factor in (1e-6, 1e6, each):
         scaled = dataclasses.replace(games, payoffs=games.payoffs * factor)
-        traced = trace_batch(scaled)
+        traced = trace_batch(scaled, width=16)
         assert traced.accepted.all()
         for own, other in zip(traced.policies, base.policies, strict=True):
             np.testing.assert_allclose(own, other, atol=1e-9)
@@ -290,7 +292,7 @@ def test_units_of_payoffs_change_nothing() -> None:
 
 def test_one_and_many_agree() -> None:
     priors = random_priors(GAME, jax.random.key(3), 4)
-    traced = trace_batch(GAME, priors)
+    traced = trace_batch(GAME, priors, width=16)
     for k in range(4):
         alone = trace(GAME, [np.asarray(own[k]) for own in priors])
         for own, other in zip(alone.policies, traced.policies, strict=True):
