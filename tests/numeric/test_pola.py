@@ -140,6 +140,7 @@ def smooth_proximal(own, beta):
     return found.x
 
 
+@pytest.mark.slow
 def test_ideal_pola_is_the_nested_problem():
     """Both maxima exact, and the implicit derivative: a wrong one would end elsewhere."""
     rule = POLA(
