@@ -30,7 +30,7 @@ OTHERS = {
 PLAYERS = {**OTHERS, "TFT": (1, 0, 1, 0), "GRIM": (1, 0, 0, 0)}
 
 
-def averages(first, second, begin="uniform", **options):
+def averages(first, second, begin: object = "uniform", **options):
     """Average payoffs of two memory-one strategies in their own views."""
     game = STAGE.iterated("1/2", initial=begin)
     policies = []
