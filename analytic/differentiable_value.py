@@ -23,7 +23,7 @@ from jax import Array
 
 from resolvent.analytic.value_function import Tree, WrappedValue, require_x64
 from resolvent.games import DifferentiableGame
-from resolvent.games.functions import sigmoid, softmax
+from resolvent.games._functions import sigmoid, softmax
 
 # Larger integers are not exact in float64.
 _EXACT = 2**53

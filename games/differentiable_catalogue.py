@@ -416,7 +416,7 @@ def _names(sizes: Sequence[int]) -> tuple[tuple[str, ...], ...]:
 
 def _chances(names: Sequence[str]) -> list[Any]:
     """The probability of each action, from the logits of all but the last."""
-    from resolvent.games.functions import softmax
+    from resolvent.games._functions import softmax
 
     logits = [*(smooth(name, "name") for name in names), smooth(0, "logit")]
     return [

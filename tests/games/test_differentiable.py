@@ -45,7 +45,7 @@ from resolvent.games import (
     write,
     zero_sum_not_hamiltonian,
 )
-from resolvent.games.functions import sigmoid, softmax
+from resolvent.games._functions import sigmoid, softmax
 
 x, y = sympy.symbols("x y")
 

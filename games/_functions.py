@@ -4,7 +4,8 @@ $$ \sigma(x) = \frac{1}{1 + e^{-x}}, \qquad \mathrm{softmax}(x_1, \dots, x_m) = 
 
 Written by exponentials they would overflow far out, and `1 - sigmoid(x)` would lose its digits. As
 functions of their own they have derivatives in terms of themselves without a difference, and are
-compiled to JAX's stable ones. This module needs SymPy.
+compiled to JAX's stable ones. This module needs SymPy, whose untyped metaclass keeps it private: type checkers of
+users need not see it.
 """
 
 from __future__ import annotations
