@@ -46,6 +46,8 @@ from resolvent.games.differentiable_catalogue import ultimatum as ultimatum
 from resolvent.games.differentiable_catalogue import (
     zero_sum_not_hamiltonian as zero_sum_not_hamiltonian,
 )
+from resolvent.games.expressions import sigmoid as sigmoid
+from resolvent.games.expressions import softmax as softmax
 from resolvent.games.files import from_text as from_text
 from resolvent.games.files import read as read
 from resolvent.games.files import to_text as to_text

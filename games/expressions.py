@@ -229,7 +229,7 @@ def _evaluate_smooth(
             if not arguments or (len(arguments) > 1 and name != "softmax"):
                 wanted = "logits" if name == "softmax" else "one argument"
                 raise ValueError(f"{field}: {name} takes {wanted}; got {len(arguments)}")
-            return _functions()[name](*arguments)
+            return _smooth_functions()[name](*arguments)
         case ast.UnaryOp(op=ast.UAdd()):
             return operand(node.operand)
         case ast.UnaryOp(op=ast.USub()) | ast.BinOp(op=ast.Mult() | ast.Div()):
@@ -259,10 +259,26 @@ def _smooth_power(base: Any, exponent: Any, field: str) -> Any:
     return base**exponent
 
 
-def _functions() -> dict[str, Any]:
+def sigmoid(x: Any) -> Any:
+    """The SymPy expression 1 / (1 + exp(-x)): the probability of the first of two actions with logit x.
+    Compiled, neither it nor its derivatives overflow or lose digits, however far out x is."""
+    from resolvent.games import _functions as functions
+
+    return functions.sigmoid(x)
+
+
+def softmax(*logits: Any) -> Any:
+    """The SymPy expression of the probability of the action whose logit is the *first* argument; the order
+    of the others does not matter. Compiled as `sigmoid` is."""
+    from resolvent.games import _functions as functions
+
+    return functions.softmax(*logits)
+
+
+def _smooth_functions() -> dict[str, Any]:
     import sympy
 
-    from resolvent.games import functions
+    from resolvent.games import _functions as functions
 
     names = (name for name in FUNCTIONS if name not in ("sigmoid", "softmax"))
     own = {"sigmoid": functions.sigmoid, "softmax": functions.softmax}
@@ -273,7 +289,7 @@ def _rebuilt(node: Any, field: str) -> Any:
     """Check that `node` is in the language and build it afresh from plain symbols."""
     import sympy
 
-    functions = tuple(own for own in _functions().values() if isinstance(own, type))
+    functions = tuple(own for own in _smooth_functions().values() if isinstance(own, type))
     infinite = (sympy.zoo, sympy.nan, sympy.oo, -sympy.oo)
 
     def rebuild(own: Any) -> Any:
