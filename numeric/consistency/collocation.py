@@ -22,6 +22,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from resolvent.analytic.value_function import ValueFunction, require_x64
+from resolvent.numeric import chebyshev
 from resolvent.numeric.consistency.consistent_update import (
     ConsistentUpdate,
     check_lookahead,
@@ -80,10 +81,7 @@ class PolynomialUpdate(ConsistentUpdate):
 
     def __call__(self, params: Tree) -> tuple[Array, ...]:
         z = (2 * ravel(params) - self.low - self.high) / (self.high - self.low)
-        total = self.coefficients
-        for place in reversed(range(len(z))):
-            total = total @ _chebyshev(z[place], total.shape[-1])
-        return split(total, self.shapes)
+        return split(chebyshev.evaluate(self.coefficients, z), self.shapes)
 
     def summary(self) -> str:
         """To read."""
@@ -163,14 +161,6 @@ def consistent_collocation(
         status=member,
         shapes=values.shapes,
     )
-
-
-def _chebyshev(x: Array, count: int) -> Array:
-    """T_0(x), ..., T_{count - 1}(x)."""
-    rows = [jnp.ones_like(x), x]
-    while len(rows) < count:
-        rows.append(2 * x * rows[-1] - rows[-2])
-    return jnp.stack(rows[:count])
 
 
 def _local_residual(values: ValueFunction, eta: Array, z: Array, u: Array, slopes: Array) -> Array:

@@ -23,6 +23,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from resolvent.analytic.value_function import ValueFunction, check_parameters
+from resolvent.numeric import chebyshev
 from resolvent.numeric.consistency.consistent_update import owners, ravel, split
 from resolvent.numeric.consistency.region import Box, check_region
 from resolvent.numeric.meta_value.meta_value import (
@@ -95,10 +96,7 @@ class CollocationMetaValue(MetaValue):
         if self.outside == "clamp":
             z = jnp.clip(z, self.low, self.high)
         unit = (2 * z - self.low - self.high) / (self.high - self.low)
-        total = self.coefficients
-        for place in reversed(range(unit.size)):
-            total = total @ _chebyshev(unit[place], total.shape[-1])
-        return total
+        return chebyshev.evaluate(self.coefficients, unit)
 
     def inside(self, params: Tree) -> Array:
         """Whether parameters are in the box, where the meta-value is what it says."""
@@ -228,14 +226,6 @@ def meta_value_collocation(
         status=member,
         outside=outside,
     )
-
-
-def _chebyshev(x: Array, count: int) -> Array:
-    """T_0(x), ..., T_{count - 1}(x)."""
-    rows = [jnp.ones_like(x), x]
-    while len(rows) < count:
-        rows.append(2 * x * rows[-1] - rows[-2])
-    return jnp.stack(rows[:count])
 
 
 class _Grid(NamedTuple):
