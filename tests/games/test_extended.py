@@ -650,7 +650,9 @@ def test_text_errors_name_the_field(text, message):
 def test_text_needs_text_and_games():
     with pytest.raises(TypeError, match="text must be a string; got 3"):
         from_text(3)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(TypeError, match="game must be a NormalForm, an IteratedGame, a StochasticGame or a Diff"):
+    with pytest.raises(
+        TypeError, match="game must be a NormalForm, an IteratedGame, a StochasticGame or a Diff"
+    ):
         to_text(3)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="symbols must be named by letters"):
         to_text(PD.iterated(sympy.Symbol("p_{CC}")))
