@@ -29,7 +29,6 @@ import numpy as np
 from jax import Array, lax
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from resolvent.games.rational import entries, shorten
 from resolvent.numeric.equilibrium.arrays import (
@@ -227,6 +226,8 @@ class LogitBranch:
 
         **Arguments:** `falling`: only where it goes from above to below zero along the branch.
         """
+        from scipy.optimize import brentq  # a third of a second to import
+
         points = self.path.points
         chords = np.diff(points, axis=0)
         found = []

@@ -71,11 +71,11 @@ def test_the_family_of_extortioners(chi, share):
     """Against always-cooperate, for phi up to its bound: (2 + 13 chi, 12 + 3 chi) / (2 + 3 chi)."""
     phi = share / (1 + 4 * chi)
     own = (1 - 2 * phi * (chi - 1), 1 - phi * (4 * chi + 1), phi * (chi + 4), 0)
-    wanted = tuple(eval_family(text, chi) for text in CASES[FAMILY]["expected"]["vs_ALLC"])
+    wanted = tuple(member_of_family(text, chi) for text in CASES[FAMILY]["expected"]["vs_ALLC"])
     assert averages(own, OTHERS["ALLC"]) == wanted
 
 
-def eval_family(text, chi):
+def member_of_family(text, chi):
     """A rational function of chi, read by SymPy from this repository's own file."""
     value = sympy.sympify(text).subs("chi", sympy.Rational(chi.numerator, chi.denominator))
     return Fraction(int(value.p), int(value.q))
