@@ -44,7 +44,8 @@ from resolvent.numeric.equilibrium.continuation import (
     follow,
     solve_bordered,
 )
-from resolvent.numeric.learners import AbstractLearner, Naive
+from resolvent.numeric.learners.learner import AbstractLearner
+from resolvent.numeric.learners.naive import Naive
 
 _SETTINGS = Settings(first_step=0.02, largest_step=1.0, steps=5_000)
 

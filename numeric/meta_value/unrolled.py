@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.core import Tracer
 from jaxtyping import Float
 
@@ -26,9 +26,9 @@ from resolvent.numeric import tree
 from resolvent.numeric.learners.learner import AbstractLearner
 from resolvent.numeric.loop import joint_update
 from resolvent.numeric.meta_value.meta_value import MetaValue, check_discount, check_values
+from resolvent.numeric.scan import Memory, check_memory, scan
 
 Tree = Any
-Memory = Literal["all", "steps", "blocks"]
 
 # Beyond, no horizon is a horizon to unroll.
 _LONGEST = 10**7
@@ -120,7 +120,7 @@ class UnrolledMetaValue(MetaValue):
             learner.init(in_loop, rows, player) for player, learner in enumerate(self.learners)
         )
 
-        def step(carry: _Carry, _: None) -> tuple[_Carry, None]:
+        def step(carry: _Carry, _: Array) -> tuple[_Carry, None]:
             rows, states, weight, total = carry
             total = total + (1 - self.discount) * weight * in_loop(rows)
             updates, states, _infos = joint_update(in_loop, self.learners, rows, states)
@@ -132,7 +132,7 @@ class UnrolledMetaValue(MetaValue):
             ), None
 
         carry = (rows, states, jnp.ones(self.num_players), jnp.zeros(self.num_players))
-        rows, _, weight, total = _scan(step, carry, self.horizon, self.memory)
+        rows, _, weight, total = scan(step, carry, self.horizon, self.memory)[0]
         end = self.values.stack(rows)
         return total + weight * self.values(end), end
 
@@ -187,15 +187,13 @@ def unrolled_meta_value(
         )
     if isinstance(horizon, bool) or not isinstance(horizon, (int, np.integer)) or horizon < 0:
         raise ValueError(f"horizon: expected a whole number from 0, got {horizon!r}")
-    if memory not in get_args(Memory):
-        raise ValueError(f"memory: expected one of {get_args(Memory)}, got {memory!r}")
     return UnrolledMetaValue(
         values=values,
         discount=check_discount(discount, players),
         learners=rules,
         bounds=_check_bounds(bounds, values),
         horizon=int(horizon),
-        memory=memory,
+        memory=check_memory(memory),
     )
 
 
@@ -271,20 +269,3 @@ def _check_bounds(bounds: Any, values: ValueFunction) -> Float[Array, "players 2
     if not (np.isfinite(low).all() and np.isfinite(high).all() and (low <= high).all()):
         raise ValueError(f"bounds: expected finite low <= high, got {bounds!r}")
     return jnp.asarray(np.stack([low, high], axis=1))
-
-
-def _scan(step: Any, carry: _Carry, length: int, memory: Memory) -> _Carry:
-    """`length` steps, of which a backward pass finds what `memory` says."""
-    if memory == "all":
-        return lax.scan(step, carry, None, length)[0]
-    kept = jax.checkpoint(step, prevent_cse=False)
-    if memory == "steps":
-        return lax.scan(kept, carry, None, length)[0]
-    size = max(1, math.isqrt(length))
-
-    @jax.checkpoint
-    def block(carry: _Carry, _: None) -> tuple[_Carry, None]:
-        return lax.scan(kept, carry, None, size)
-
-    carry = lax.scan(block, carry, None, length // size)[0]
-    return lax.scan(kept, carry, None, length % size)[0]
