@@ -88,7 +88,7 @@ def learn(
     for player, rule in enumerate(rules):
         rule.check(values, player)
     params, batched = check_start(start, values, batch, scale)
-    bound = _check_limit(limit, params, batched)
+    bound = check_limit(limit, params, batched)
     meter = meter_of(progress)
 
     runs = params[0].shape[0] if batched else 1
@@ -287,7 +287,7 @@ def check_count(count: int, name: str, least: int) -> int:
     return int(count)
 
 
-def _check_limit(limit: float | None, params: tuple[Array, ...], batched: bool) -> Array | None:
+def check_limit(limit: float | None, params: tuple[Array, ...], batched: bool) -> Array | None:
     """The limit as an array; all starts must be within it."""
     if limit is None:
         return None

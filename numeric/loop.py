@@ -81,19 +81,19 @@ def _advance_one(
 
     in_loop = values.for_loops(many=job.vectorised)
 
-    def step(_: Array, now: _Inner) -> _Inner:
-        now = _look(now, limit) if job.careful else now
+    def step(_: Array, now: Inner) -> Inner:
+        now = look(now, limit) if job.careful else now
         updates, states, _infos = joint_update(in_loop, learners, now.params, now.states)
         moved = tuple(map(tree.add, now.params, updates))
         return now._replace(done=now.done + 1, params=moved, states=states)
 
-    def segment(index: Array, now: tuple[_Inner, Tree]) -> tuple[_Inner, Tree]:
-        inner = _look(lax.fori_loop(0, lengths[index], step, now[0]), limit)
+    def segment(index: Array, now: tuple[Inner, Tree]) -> tuple[Inner, Tree]:
+        inner = look(lax.fori_loop(0, lengths[index], step, now[0]), limit)
         taken = _take(values, learners, values.stack(inner.last), inner.last_states, job.record)
         return inner, jax.tree.map(lambda old, new: old.at[index].set(new), now[1], taken)
 
     rows = values.unstack(carry.params)
-    inner = _Inner(
+    inner = Inner(
         done,
         rows,
         carry.states,
@@ -105,7 +105,7 @@ def _advance_one(
     )
     buffers = None
     if job.record is None:
-        inner = _look(lax.fori_loop(0, lengths[0], step, inner), limit)
+        inner = look(lax.fori_loop(0, lengths[0], step, inner), limit)
     else:
         example = jax.eval_shape(
             lambda own: _take(values, learners, own.params, own.states, job.record), carry
@@ -126,7 +126,7 @@ def _advance_one(
     return carry, summary, buffers
 
 
-class _Inner(NamedTuple):
+class Inner(NamedTuple):
     """The loop's own carry: parameters in the form `unstack` gives them, and the last finite ones."""
 
     done: ArrayLike
@@ -139,7 +139,7 @@ class _Inner(NamedTuple):
     beyond: Array
 
 
-def _look(now: _Inner, limit: Array | None) -> _Inner:
+def look(now: Inner, limit: Array | None) -> Inner:
     """Take note of where a run is, if it is somewhere finite (and within the limit, if there is one).
 
     A step is judged when the next one begins: to choose between the two ends of a step within that
