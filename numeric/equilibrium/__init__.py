@@ -1,5 +1,7 @@
 """Equilibria: verified, enumerated, traced and certified. Nothing is sampled."""
 
+from resolvent.numeric.equilibrium.basins import Basins as Basins
+from resolvent.numeric.equilibrium.basins import basins as basins
 from resolvent.numeric.equilibrium.best_replies import BestReplyGraph as BestReplyGraph
 from resolvent.numeric.equilibrium.best_replies import best_reply_graph as best_reply_graph
 from resolvent.numeric.equilibrium.bimatrix import extreme_equilibria as extreme_equilibria
@@ -21,25 +23,23 @@ from resolvent.numeric.equilibrium.equilibrium import Equilibrium as Equilibrium
 from resolvent.numeric.equilibrium.equilibrium import polished as polished
 from resolvent.numeric.equilibrium.equilibrium import verify as verify
 from resolvent.numeric.equilibrium.linear import linear_trace as linear_trace
-from resolvent.numeric.equilibrium.logarithmic import Basins as Basins
-from resolvent.numeric.equilibrium.logarithmic import LogarithmicPath as LogarithmicPath
-from resolvent.numeric.equilibrium.logarithmic import TracedBatch as TracedBatch
-from resolvent.numeric.equilibrium.logarithmic import basins as basins
 from resolvent.numeric.equilibrium.logarithmic import trace as trace
-from resolvent.numeric.equilibrium.logarithmic import trace_batch as trace_batch
-from resolvent.numeric.equilibrium.logit import RATIONALITY as RATIONALITY
+from resolvent.numeric.equilibrium.logarithmic_batch import TracedBatch as TracedBatch
+from resolvent.numeric.equilibrium.logarithmic_batch import trace_batch as trace_batch
+from resolvent.numeric.equilibrium.logarithmic_path import LogarithmicPath as LogarithmicPath
 from resolvent.numeric.equilibrium.logit import LogitBranch as LogitBranch
-from resolvent.numeric.equilibrium.logit import QuantalResponse as QuantalResponse
-from resolvent.numeric.equilibrium.logit import RationalityEstimate as RationalityEstimate
-from resolvent.numeric.equilibrium.logit import estimate_rationality as estimate_rationality
 from resolvent.numeric.equilibrium.logit import logit_branch as logit_branch
-from resolvent.numeric.equilibrium.logit import logit_equilibrium as logit_equilibrium
 from resolvent.numeric.equilibrium.logit import logit_trace as logit_trace
 from resolvent.numeric.equilibrium.priors import PRIORS as PRIORS
 from resolvent.numeric.equilibrium.priors import mixed_with_uniform as mixed_with_uniform
 from resolvent.numeric.equilibrium.priors import random_priors as random_priors
 from resolvent.numeric.equilibrium.pure import PureEquilibria as PureEquilibria
 from resolvent.numeric.equilibrium.pure import pure_equilibria as pure_equilibria
+from resolvent.numeric.equilibrium.quantal_response import QuantalResponse as QuantalResponse
+from resolvent.numeric.equilibrium.quantal_response import logit_equilibrium as logit_equilibrium
+from resolvent.numeric.equilibrium.rationality import RATIONALITY as RATIONALITY
+from resolvent.numeric.equilibrium.rationality import RationalityEstimate as RationalityEstimate
+from resolvent.numeric.equilibrium.rationality import estimate_rationality as estimate_rationality
 from resolvent.numeric.equilibrium.schedule import Schedule as Schedule
 from resolvent.numeric.equilibrium.schedule import opponent_schedule as opponent_schedule
 from resolvent.numeric.equilibrium.selection import Dominance as Dominance

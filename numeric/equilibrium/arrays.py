@@ -211,6 +211,20 @@ def expected(tensor: Float[Array, "states ..."], policies: Policies, player: int
     return jnp.einsum(f"{subscripts}->{state}{kept}...", tensor, *(own for _, own in terms))
 
 
+def expected_pair(
+    tensor: Float[Array, "states ..."], policies: Policies, player: int, other: int
+) -> Float[Array, "states actions others"]:
+    """What is expected of `tensor` per action of two players, `(S, A_i, A_j)`.
+
+    **Arguments:** `tensor`: `(S, A_1, ..., A_n)`.
+    """
+    letters = string.ascii_letters[: len(policies) + 1]
+    rest = [k for k in range(len(policies)) if k not in (player, other)]
+    terms = [letters, *(letters[0] + letters[k + 1] for k in rest)]
+    result = letters[0] + letters[player + 1] + letters[other + 1]
+    return jnp.einsum(f"{','.join(terms)}->{result}", tensor, *(policies[k] for k in rest))
+
+
 def follows(arrays: GameArrays, values: Float[Array, " states"]) -> Float[Array, "states ..."]:
     """What a value per state is worth after each joint action, `(S, A_1, ..., A_n)`."""
     if arrays.successors is not None:
@@ -231,6 +245,16 @@ def chain(arrays: GameArrays, policies: Policies) -> Float[Array, "states states
     rows = jnp.arange(size)[:, None]
     flat = arrays.successors.reshape(size, -1)
     return jnp.zeros((size, size)).at[rows, flat].add(joint.reshape(size, -1))
+
+
+def moves_of(
+    arrays: GameArrays, policies: Policies, player: int
+) -> Float[Array, "states actions after"]:
+    """Where each action of a player leads when the others play `policies`, `(S, A_i, S)`."""
+    transitions = arrays.transitions
+    if transitions is None:
+        transitions = jax.nn.one_hot(arrays.successors, arrays.num_states)
+    return expected(transitions, policies, player)
 
 
 @jax.jit

@@ -130,6 +130,7 @@ class Settings(eqx.Module):
     - `end_tolerance`: the same at the start and at the end.
     - `angle`, `largest_angle`: between successive tangents, in radians: what the step length aims for, and
         what is rejected.
+    - `corner`: a larger angle is a corner, behind which a step is predicted along the tangent, and not the parabola.
     - `distance`, `largest_distance`: the same for the first correction, in units of the step.
     - `contraction`: the largest ratio of successive corrections.
     - `reversal_step`: a step at which a reversal of the tangent is accepted as a bifurcation.
@@ -146,6 +147,7 @@ class Settings(eqx.Module):
     end_tolerance: float = 1e-9
     angle: float = 0.25
     largest_angle: float = 0.8
+    corner: float = float("inf")
     distance: float = 0.1
     largest_distance: float = 0.5
     contraction: float = 0.5
@@ -288,7 +290,7 @@ def _iterate(
     orientation = jnp.where(opening, at.sign * forwards, now.orientation)
     orientation = jnp.where(reversal, -orientation, orientation)
     taken = jnp.linalg.norm(found - now.point)
-    straight = opening | reversal | (taken == 0)
+    straight = opening | reversal | (taken == 0) | (angle > settings.corner)
     bend = jnp.where(straight, 0, (tangent - now.tangent) / jnp.where(straight, 1, taken))
     strain = jnp.maximum(
         angle / settings.angle,

@@ -1,33 +1,14 @@
-r"""What an equilibrium method returns, and the last steps to it: polishing on the support.
-
-Where the support $I$ of an equilibrium is known, the rest is a square system, in units of one round,
-
-$$ Q_i(s, a) - V_i(s) = 0 \;(a \in I_i(s)), \qquad \sigma_i(s, a) = 0 \;(a \notin I_i(s)), \qquad
-   \sum_a \sigma_i(s, a) = 1, $$
-
-which Newton's method solves to rounding. A path ends near an equilibrium, not at it, so that the support is
-guessed, in several ways, and a guess is accepted only if what comes out is an equilibrium: probabilities
-positive on the support, no action off it better than the value, regret within the tolerance.
-
-On a continuum of equilibria (a pair of equalizers, say) the Jacobian is singular. The step is then that of
-Levenberg and Marquardt with a weight that vanishes with the residual, which converges to a point of the
-continuum that is close by (Yamashita and Fukushima 2001, Computing Suppl. 15, 239).
-"""
+"""What an equilibrium method returns, and its verification."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
-from jax.flatten_util import ravel_pytree
-from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 
 from resolvent.games import DifferentiableGame
@@ -35,20 +16,16 @@ from resolvent.games.files import from_text, to_text
 from resolvent.numeric import archive, results
 from resolvent.numeric.equilibrium.arrays import (
     Game,
-    GameArrays,
-    Policies,
-    action_values,
     check_profile,
-    values_of,
 )
+from resolvent.numeric.equilibrium.logarithmic_path import LogarithmicPath
+from resolvent.numeric.equilibrium.polishing import POLISHED, polish
 from resolvent.numeric.equilibrium.verification import (
     FLOAT_TOLERANCE,
     Regret,
     as_rows,
     check_exact,
     is_exact,
-    normalised,
-    one_shot_regret,
     regret,
     scaled_arrays,
     state_names,
@@ -57,20 +34,7 @@ from resolvent.numeric.equilibrium.verification import (
 if TYPE_CHECKING:
     from resolvent.numeric.equilibrium.certificate import Certificate
 
-POLISHED = 1e-12
-"""Of the payoff range: the largest one-shot regret that polishing accepts."""
-
 _FORMAT = "resolvent.equilibrium/1"
-_SUPPORTS = (1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 0.0)
-_STEPS = 16
-# A step that moves a probability or a value (of a range of 1) farther than this is none to trust.
-_LONGEST = 0.5
-# An equilibrium farther away than this is another one, and not what the policies were close to.
-_FARTHEST = 0.1
-# Another support is not looked for when an equilibrium is as close as this.
-_CLOSE = 1e-3
-# The Newton steps end at this residual, of payoffs from 0 to 1.
-_SMALLEST = 1e-16
 
 
 class EQUILIBRIUM(eqx.Enumeration):
@@ -160,7 +124,7 @@ class Equilibrium:
 
     def save(self, path: str | Path) -> None:
         """Write game, policies, status, tolerance and method to a file: NumPy's `.npz`, with a JSON text
-        `metadata` in it. Rationals stay rationals; the path is not kept.
+        `metadata` in it. Rationals stay rationals; the path of a logarithmic tracing is kept, others are not.
 
         **Arguments:** `path`: its name must end in `.npz`; an existing file is replaced.
         """
@@ -174,7 +138,10 @@ class Equilibrium:
         own = self.policies
         if self.exact:
             own = tuple([[str(p) for p in row] for row in rows] for rows in own)
-        archive.write_archive(path, metadata, {"policies": own})
+        fields: dict[str, Any] = {"policies": own}
+        if hasattr(self.path, "to_fields"):
+            fields["path"] = self.path.to_fields()
+        archive.write_archive(path, metadata, fields)
 
     @staticmethod
     def load(path: str | Path) -> Equilibrium:
@@ -186,7 +153,8 @@ class Equilibrium:
         kinds = {"game": str, "method": str, "status": int, "tolerance": str}
         try:
             about = archive.parse_metadata(fields.pop("metadata", None), (_FORMAT,), kinds)
-            policies = archive.unflatten(fields).get("policies")
+            entries = archive.unflatten(fields)
+            policies = entries.get("policies")
             if not isinstance(policies, tuple):
                 raise ValueError("policies: expected one array per player")
             game = from_text(about["game"])
@@ -200,6 +168,9 @@ class Equilibrium:
                 EQUILIBRIUM.refused,
                 EQUILIBRIUM.stalled,
             ][about["status"]]
+            kept = None
+            if "path" in entries:
+                kept = LogarithmicPath.from_fields(game, entries["path"])
             text = policies[0].dtype.kind == "U"
             return verify(
                 game,
@@ -207,6 +178,7 @@ class Equilibrium:
                 about["method"],
                 tolerance=float(about["tolerance"]),
                 status=status,
+                path=kept,
             )
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
@@ -278,155 +250,6 @@ def verify(
             status = EQUILIBRIUM.nash
     support = tuple(np.array(own, dtype=float) > 0 for own in checked)
     return Equilibrium(game, checked, found.values, found, support, status, tolerance, method, path)
-
-
-class Polished(NamedTuple):
-    """What came of polishing, in arrays.
-
-    - `policies`: polished, with exact zeros off the support; those given, where nothing was accepted.
-    - `values`: `(n, S)`, per round, in the payoffs of the game.
-    - `regret`: the largest one-shot regret, as a share of the payoff range.
-    - `support`: per player `(S, A_i)`.
-    - `accepted`: whether this is an equilibrium to the tolerance.
-    - `moved`: how far the farthest probability is from the one given.
-    """
-
-    policies: Policies
-    values: Float[Array, "players states"]
-    regret: Float[Array, ""]
-    support: tuple[Bool[Array, "states actions"], ...]
-    accepted: Bool[Array, ""]
-    moved: Float[Array, ""]
-
-
-class _Attempt(NamedTuple):
-    """What came of one support."""
-
-    policies: Policies
-    regret: Float[Array, ""]
-    accepted: Bool[Array, ""]
-    moved: Float[Array, ""]
-
-
-@jax.jit
-def polish(arrays: GameArrays, policies: Policies, tolerance: float | Array = POLISHED) -> Polished:
-    """Take policies that are close to an equilibrium to one, to rounding; may be mapped over all arguments.
-
-    **Arguments:**
-
-    - `arrays`: the game.
-    - `policies`: per player `(S, A_i)`, close to an equilibrium (1e-2 or better, as a rule).
-    - `tolerance`: of the one-shot regret in every state, as a share of the payoff range.
-
-    **Returns:** a `Polished`. Of several supports that lead to equilibria, the closest one, or one within 1e-3.
-    """
-    game = normalised(arrays)
-    policies = tuple(jnp.clip(own, 0) for own in policies)
-    policies = tuple(own / own.sum(axis=1, keepdims=True) for own in policies)
-    values = values_of(game, policies)
-    slack = [
-        v[:, None] - q for v, q in zip(values, action_values(game, policies, values), strict=True)
-    ]
-
-    def by_share(least: Array) -> tuple[Array, ...]:
-        return tuple(own > least for own in policies)
-
-    # On the support probabilities are large and slacks small, off it the other way round.
-    guesses = [tuple(own > gap for own, gap in zip(policies, slack, strict=True))]
-    guesses += [by_share(least) for least in jnp.array(_SUPPORTS)]
-    # With the best reply among them where the policies are off by more than the probabilities are.
-    guesses += [tuple((own > 1e-3) | (gap <= 0) for own, gap in zip(policies, slack, strict=True))]
-    most = tuple(jax.nn.one_hot(own.argmax(1), own.shape[1], dtype=bool) for own in policies)
-    supports = tuple(
-        jnp.stack([guess[i] for guess in guesses]) | own[None] for i, own in enumerate(most)
-    )
-
-    def attempt(support: tuple[Array, ...]) -> _Attempt:
-        sigma = _solve_on(game, policies, values, support)
-        inside = [
-            jnp.where(on, own > 0, True).all() for own, on in zip(sigma, support, strict=True)
-        ]
-        final = tuple(
-            jnp.where(on, jnp.clip(own, 0), 0) for own, on in zip(sigma, support, strict=True)
-        )
-        totals = [own.sum(axis=1, keepdims=True) for own in final]
-        final = tuple(own / total for own, total in zip(final, totals, strict=True))
-        left = one_shot_regret(game, final).max()
-        moved = jnp.stack(
-            [abs(own - old).max() for own, old in zip(final, policies, strict=True)]
-        ).max()
-        accepted = jnp.stack(inside).all() & (left <= tolerance) & (moved <= _FARTHEST)
-        return _Attempt(final, left, accepted, moved)
-
-    def next_support(best: _Attempt, support: tuple[Array, ...]) -> tuple[_Attempt, None]:
-        def attempt_it() -> _Attempt:
-            new = attempt(support)
-            better = new.accepted & (new.moved < best.moved)
-            return jax.tree.map(lambda own, old: jnp.where(better, own, old), new, best)
-
-        close = best.accepted & (best.moved <= _CLOSE)
-        return lax.cond(close, lambda: best, attempt_it), None
-
-    none = _Attempt(policies, jnp.asarray(jnp.inf), jnp.asarray(False), jnp.asarray(jnp.inf))
-    best, _ = lax.scan(next_support, none, supports)
-    found, kept = best.accepted, best.policies
-    before = jnp.stack([-gap.min() for gap in slack]).max()
-    return Polished(
-        kept,
-        values_of(arrays, kept),
-        jnp.where(found, best.regret, before),
-        tuple(own > 0 for own in kept),
-        found,
-        jnp.where(found, best.moved, 0.0),
-    )
-
-
-def _solve_on(
-    game: GameArrays, policies: Policies, values: Array, support: tuple[Array, ...]
-) -> Policies:
-    """The policies that solve the square system on a support, as far as the steps lead."""
-    start = tuple(jnp.where(on, own, 0) for own, on in zip(policies, support, strict=True))
-    start = tuple(own / own.sum(axis=1, keepdims=True) for own in start)
-    y, unravel = ravel_pytree((start, values))
-
-    def residual(y: Array) -> Array:
-        sigma, values = unravel(y)
-        worth = action_values(game, sigma, values)
-        rows = [
-            jnp.where(on, q - v[:, None], own)
-            for q, v, own, on in zip(worth, values, sigma, support, strict=True)
-        ]
-        sums = jnp.stack([own.sum(axis=1) - 1 for own in sigma])
-        return ravel_pytree((rows, sums))[0]
-
-    def step(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        y, now, count = state
-        size = jnp.linalg.norm(now)
-        # Behind a barrier the compiler does not spend its time on products with a constant.
-        basis = lax.optimization_barrier(jnp.eye(y.size))
-        jacobian = jax.vmap(lambda u: jax.jvp(residual, (y,), (u,))[1], out_axes=1)(basis)
-        direct = -jnp.linalg.solve(jacobian, now)
-        after = residual(y + direct)
-        smaller = jnp.linalg.norm(after) <= jnp.maximum(size / 2, 1e-15)
-        trusted = jnp.isfinite(direct).all() & (abs(direct).max() <= _LONGEST) & smaller
-
-        def damped() -> tuple[Array, Array]:
-            weight = jnp.maximum(size**2, 1e-14)
-            normal = jacobian.T @ jacobian + weight * jnp.eye(y.size)
-            own = y - jnp.linalg.solve(normal, jacobian.T @ now)
-            return own, residual(own)
-
-        new, left = lax.cond(trusted, lambda: (y + direct, after), damped)
-        better = jnp.linalg.norm(left) < size  # also false for NaN
-        # A step that is no better is the last.
-        count = jnp.where(better, count + 1, _STEPS)
-        return jnp.where(better, new, y), jnp.where(better, left, now), count
-
-    def unfinished(state: tuple[Array, Array, Array]) -> Array:
-        return (state[2] < _STEPS) & (abs(state[1]).max() > _SMALLEST)
-
-    y, _, _ = lax.while_loop(unfinished, step, (y, residual(y), jnp.asarray(0)))
-    return unravel(y)[0]
 
 
 def polished(

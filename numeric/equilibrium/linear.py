@@ -110,7 +110,7 @@ def _row(game: Game, own: Any, name: str) -> Any:
     if any(row != table[0] for row in table):
         raise ValueError(
             f"{name}: expected one row, or equal rows, as the linear procedure takes one belief for all states; "
-            'use trace(game, prior, method="logarithmic") for a prior that depends on the state'
+            "use the logarithmic one for a prior that depends on the state"
         )
     states = 1 if isinstance(game, NormalForm) else game.num_states
     if len(table) != states:

@@ -12,24 +12,39 @@ $w = (1-g_i) \, ((1-t) \, \eta + t \, \eta_1)$ on every probability (Eibelshäus
 Schenk, *The logarithmic stochastic tracing procedure*, INFORMS Journal on Computing 2023; there $\eta_1 = 0$,
 where $\beta$ has no limit as $t \to 1$).
 
-Policies of a state meet in that state alone, and states are coupled by values alone. With $x_s$ the unknowns of
-state s, $D_s$ their own block, $C_s$ the derivatives by the values that follow and $V_s = E x_s$, Newton's step is
-one small solve per state and one system in the values.
+The bracket's first term is the slack of an action, $l = w \nu / \sigma$: on a support $\sigma$ is positive and $l$
+next to nothing, off it the other way round. The unknowns are neither, but their difference in units of payoffs,
+
+$$ \alpha = \sigma - \frac{l}{1-g}, \qquad
+   \sigma = \tfrac12 \Big( \alpha + \sqrt{\alpha^2 + 4 \hat w} \Big), \quad \hat w = \frac{w \nu}{1-g}, $$
+
+in which the path of a small weight is the piecewise linear one of weight 0 with its corners rounded (the smoothing
+of complementarity of Chen, Harker, Kanzow and Smale), while in $\beta$ every action that comes or goes is a long
+excursion. It has a limit as $t \to 1$ also for $\eta_1 = 0$.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import string
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 
-from resolvent.numeric.equilibrium.arrays import GameArrays, Policies, expected, payoff_ranges
-from resolvent.numeric.equilibrium.continuation import Linearisation, eliminate, solve_bordered
+from resolvent.numeric.equilibrium.arrays import (
+    GameArrays,
+    Policies,
+    expected,
+    expected_pair,
+    payoff_ranges,
+)
+from resolvent.numeric.equilibrium.blocks import Blocks, dense, solve_by_states, solve_densely
+from resolvent.numeric.equilibrium.continuation import Linearisation, solve_bordered
 
 
 class Problem(eqx.Module):
@@ -92,14 +107,15 @@ def start_of(problem: Problem) -> Float[Array, " unknowns+1"]:
     Each solves a decision problem with a barrier, by policy iteration: it takes few sweeps, as it is Newton's
     method, and converges from anywhere (Puterman and Brumelle 1979).
     """
-    policies, values = [], []
-    for payoffs, moves, weights in zip(
-        problem.prior_payoffs, problem.prior_moves, problem.weights, strict=True
+    unknowns, values = [], []
+    for i, (payoffs, moves, weights) in enumerate(
+        zip(problem.prior_payoffs, problem.prior_moves, problem.weights, strict=True)
     ):
         own, worth = _decide(payoffs, moves, problem.eta[0] * weights)
-        policies.append(own)
+        slack = problem.eta[0] * weights * jnp.exp(-own) / (1 - problem.discounts[i])
+        unknowns.append(jnp.exp(own) - slack)
         values.append(worth[:, None])
-    return jnp.append(jnp.concatenate([*policies, *values], axis=1).ravel(), 0.0)
+    return jnp.append(jnp.concatenate([*unknowns, *values], axis=1).ravel(), 0.0)
 
 
 def _decide(payoffs: Array, moves: Array, weights: Array) -> tuple[Array, Array]:
@@ -139,17 +155,47 @@ def _decide(payoffs: Array, moves: Array, weights: Array) -> tuple[Array, Array]
     return improve(values), values
 
 
-def split(y: Array, num_actions: tuple[int, ...]) -> tuple[tuple[Array, ...], Array]:
-    """Log-policies `(S, A_i)` and values `(S, n)` of a point."""
+def policies_on_path(points: Any, problem: Problem) -> tuple[NDArray[np.floating], ...]:
+    """The policies `(k, S, A_i)` at points `(k, unknowns + 1)` of a path, or each of a path of its own; in NumPy,
+    which compiles nothing for their number.
+
+    **Arguments:** `problem`: of one path; or of as many as there are points, with a leading axis.
+    """
+    points, eta = np.asarray(points), np.asarray(problem.eta)
+    discounts = np.asarray(problem.discounts)
+    weights = [np.asarray(own) for own in problem.weights]
+    states, t = weights[0].shape[-2], points[:, -1]
+    weight = ((1 - t) * eta[..., 0] + t * eta[..., 1])[:, None, None]
+    table = points[:, :-1].reshape(len(points), states, -1)
+    found, first = [], 0
+    for i, nu in enumerate(weights):
+        last = first + nu.shape[-1]
+        product = weight * nu / (1 - discounts[..., i])[..., None, None]
+        alpha = table[:, :, first:last]
+        larger = (np.abs(alpha) + np.sqrt(alpha**2 + 4 * product)) / 2
+        shares = np.where(alpha > 0, larger, product / np.where(larger > 0, larger, 1))
+        found.append(shares / shares.sum(axis=2, keepdims=True))
+        first = last
+    return tuple(found)
+
+
+def restricted(y: Array, problem: Problem) -> Policies:
+    """The policies of a point of a path without a barrier, played on its support alone."""
+    num_actions = problem.payoffs.shape[2:]
+    unknowns = _split(y, num_actions)[0]
+    sigma = [
+        jnp.where(on, jnp.clip(own, 0), 0)
+        for on, own in zip(problem.support, unknowns, strict=True)
+    ]
+    return tuple(own / own.sum(axis=1, keepdims=True) for own in sigma)
+
+
+def _split(y: Array, num_actions: tuple[int, ...]) -> tuple[tuple[Array, ...], Array]:
+    """The unknowns `(S, A_i)` of policies and the values `(S, n)` of a point."""
     width = sum(num_actions) + len(num_actions)
     table = y[:-1].reshape(-1, width)
     columns = [table[:, at] for at in _columns(num_actions)]
     return tuple(columns), table[:, sum(num_actions) :]
-
-
-def policies_at(y: Array, num_actions: tuple[int, ...]) -> Policies:
-    """The policies of a point, `(S, A_i)`, rows of which sum to one."""
-    return tuple(jax.nn.softmax(own, axis=1) for own in split(y, num_actions)[0])
 
 
 def _columns(num_actions: tuple[int, ...]) -> list[slice]:
@@ -157,51 +203,63 @@ def _columns(num_actions: tuple[int, ...]) -> list[slice]:
     return [slice(first, last) for first, last in zip(ends[:-1], ends[1:], strict=True)]
 
 
-class _Parts(eqx.Module):
-    """The equations `(S, m)`, their derivatives by t, `(S, m)`, by unknowns of the same state, `(S, m, m)`, and
-    of each player's by its values that follow, `(S, A_i, S)`."""
+class _Play(NamedTuple):
+    """Policies `(S, A_i)` from the unknowns: themselves, their logarithms, and the derivatives of these by the
+    unknown and by the weight of the barrier; 0 off the support."""
 
-    off: Array
-    by_t: Array
-    local: Array
-    moves: tuple[Array, ...]
+    sigma: Array
+    logs: Array
+    by_unknown: Array
+    by_weight: Array
 
 
-def _parts(y: Array, problem: Problem) -> _Parts:
+def _play(alpha: Array, support: Array, weight: Array, nu: Array) -> _Play:
+    """**Arguments:** `nu`: of the player, as in the module's `w nu / (1 - g)`."""
+    root = jnp.sqrt(alpha**2 + 4 * weight * nu)
+    larger = (jnp.abs(alpha) + root) / 2
+    sigma = jnp.where(alpha > 0, larger, weight * nu / larger)
+    parts = (sigma, jnp.log(sigma), 1 / root, nu / (sigma * root))
+    return _Play(*(jnp.where(support, own, 0) for own in parts))
+
+
+def _blocks(y: Array, problem: Problem) -> Blocks:
     num_actions = problem.payoffs.shape[2:]
     players = range(len(num_actions))
-    logs, values = split(y, num_actions)
+    unknowns, values = _split(y, num_actions)
     t, (eta, last) = y[-1], problem.eta
     weight, change = (1 - t) * eta + t * last, last - eta
     pace = 1 - problem.hold
     t = problem.hold + pace * t
     states = values.shape[0]
     support = problem.support
-    sigma = tuple(jnp.where(on, jnp.exp(own), 0) for on, own in zip(support, logs, strict=True))
+    play = [
+        _play(unknowns[i], support[i], weight, problem.weights[i] / (1 - problem.discounts[i]))
+        for i in players
+    ]
+    sigma = tuple(own.sigma for own in play)
     actions = sum(num_actions)
     columns = _columns(num_actions)
     off, by_t, local, moves = [], [], [], []
+    # Derivatives are first by log-policies.
     for i in players:
-        nu, on = problem.weights[i], support[i]
+        nu, on, logs = problem.weights[i], support[i], play[i].logs
         worth = problem.payoffs[i] + problem.discounts[i] * (problem.transitions @ values[:, i])
         now = expected(worth, sigma, i)
         before = problem.prior_payoffs[i] + problem.prior_moves[i] @ values[:, i]
-        bare = jnp.exp(-logs[i])
-        barrier = nu * bare + (nu * (logs[i] - 1)).sum(axis=1, keepdims=True)
+        bare = jnp.where(on, nu / jnp.where(on, sigma[i], 1), 0)
+        barrier = bare + (nu * (logs - 1)).sum(axis=1, keepdims=True)
         gap = t * now + (1 - t) * before - values[:, i : i + 1] + weight * barrier
         off.append(jnp.where(on, gap, 0))
         by_t.append(jnp.where(on, pace * (now - before) + change * barrier, 0))
         blocks = []
         for j in players:
             if i == j:
-                diagonal = jnp.eye(num_actions[i])[None] * (weight * nu * bare)[:, :, None]
+                diagonal = jnp.eye(num_actions[i])[None] * (weight * bare)[:, :, None]
                 blocks.append(weight * nu[:, None, :] - diagonal)
             else:
-                blocks.append(t * _pair(worth, sigma, i, j) * sigma[j][:, None, :])
+                blocks.append(t * expected_pair(worth, sigma, i, j) * sigma[j][:, None, :])
         own_value = jnp.zeros((states, num_actions[i], len(num_actions))).at[:, :, i].set(-1.0)
-        rows = jnp.concatenate([*blocks, own_value], axis=2)
-        unit = jnp.eye(actions + len(num_actions))[None, columns[i]]
-        local.append(jnp.where(on[:, :, None], rows, unit))
+        local.append(jnp.where(on[:, :, None], jnp.concatenate([*blocks, own_value], axis=2), 0))
         after = problem.discounts[i] * expected(problem.transitions, sigma, i)
         mixed = t * after + (1 - t) * problem.prior_moves[i]
         moves.append(jnp.where(on[:, :, None], mixed, 0))
@@ -210,36 +268,16 @@ def _parts(y: Array, problem: Problem) -> _Parts:
         off.append(sigma[i].sum(axis=1, keepdims=True) - 1)
         sums = sums.at[:, i, columns[i]].set(sigma[i])
     by_t.append(jnp.zeros((states, len(num_actions))))
-    return _Parts(
-        jnp.concatenate(off, axis=1),
-        jnp.concatenate(by_t, axis=1),
-        jnp.concatenate([*local, sums], axis=1),
-        tuple(moves),
-    )
-
-
-def _pair(worth: Array, sigma: Policies, i: int, j: int) -> Array:
-    """What is expected of `worth` per action of two players, `(S, A_i, A_j)`."""
-    letters = string.ascii_letters[: len(sigma) + 1]
-    others = [k for k in range(len(sigma)) if k not in (i, j)]
-    terms = [letters, *(letters[0] + letters[k + 1] for k in others)]
-    result = letters[0] + letters[i + 1] + letters[j + 1]
-    return jnp.einsum(f"{','.join(terms)}->{result}", worth, *(sigma[k] for k in others))
-
-
-def _dense(parts: _Parts) -> tuple[Array, Array]:
-    """The equations and their Jacobian, `(N,)` and `(N, N + 1)`."""
-    states, width = parts.off.shape
-    matrix = jnp.eye(states)[:, None, :, None] * parts.local[:, :, None, :]
-    first = 0
-    base = width - len(parts.moves)
-    for i, moves in enumerate(parts.moves):
-        last = first + moves.shape[1]
-        matrix = matrix.at[:, first:last, :, base + i].add(moves)
-        first = last
-    size = states * width
-    matrix = matrix.reshape(size, size)
-    return parts.off.ravel(), jnp.concatenate([matrix, parts.by_t.reshape(-1, 1)], axis=1)
+    matrix = jnp.concatenate([*local, sums], axis=1)
+    # And then by the unknowns, of which those off the support stay where they are.
+    drift = change * jnp.concatenate([own.by_weight for own in play], axis=1)
+    scales = jnp.concatenate([own.by_unknown for own in play], axis=1)
+    idle = 1.0 - jnp.concatenate(support, axis=1)
+    along = jnp.concatenate(by_t, axis=1) + jnp.einsum("smk,sk->sm", matrix[:, :, :actions], drift)
+    matrix = matrix.at[:, :, :actions].multiply(scales[:, None, :])
+    diagonal = jnp.arange(actions)
+    matrix = matrix.at[:, diagonal, diagonal].add(idle)
+    return Blocks(jnp.concatenate(off, axis=1), along, matrix, tuple(moves))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,8 +285,7 @@ class DenseTracing:
     """Newton's step by one dense decomposition: for few unknowns."""
 
     def __call__(self, y: Array, problem: Problem, row: Array) -> Linearisation:
-        off, jacobian = _dense(_parts(y, problem))
-        return solve_bordered(jacobian, row, off)
+        return solve_densely(_blocks(y, problem), row)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -265,9 +302,9 @@ class TwinTracing:
         """The point of both players, from that of one."""
         size = len(self.mirror)
         table = y[:-1].reshape(size, -1)
-        logs, value = table[:, :-1], table[:, -1:]
+        own, value = table[:, :-1], table[:, -1:]
         swap = jnp.array(self.mirror)
-        both = jnp.concatenate([logs, logs[swap], value, value[swap]], axis=1)
+        both = jnp.concatenate([own, own[swap], value, value[swap]], axis=1)
         return jnp.append(both.ravel(), y[-1])
 
     def reduce(self, y: Array) -> Array:
@@ -280,7 +317,7 @@ class TwinTracing:
 
     def __call__(self, y: Array, problem: Problem, row: Array) -> Linearisation:
         size = len(self.mirror)
-        off, jacobian = _dense(_parts(self.expand(y), problem))
+        off, jacobian = dense(_blocks(self.expand(y), problem))
         width = off.size // size
         number = width // 2 - 1
         # Equations of player 1: its actions, and the sum of its probabilities.
@@ -295,56 +332,4 @@ class BlockTracing:
     """Newton's step by states: one small inverse for each, and one system in the values of all."""
 
     def __call__(self, y: Array, problem: Problem, row: Array) -> Linearisation:
-        parts = _parts(y, problem)
-        states, width = parts.off.shape
-        number = len(parts.moves)
-        base = width - number
-        identity = jnp.broadcast_to(jnp.eye(width), (states, width, width))
-        inverse, signs, logarithms, conditions = jax.vmap(eliminate)(parts.local, identity)
-        border = row[:-1].reshape(states, width)
-
-        ends = [0]
-        for moves in parts.moves:
-            ends.append(ends[-1] + moves.shape[1])
-        spans = [slice(first, last) for first, last in zip(ends[:-1], ends[1:], strict=True)]
-
-        def coupled(left: Array) -> Array:
-            """Of rows (S, k, m) times C: (S, k, S, n)."""
-            terms = [
-                jnp.einsum("ska,sat->skt", left[:, :, at], moves)
-                for at, moves in zip(spans, parts.moves, strict=True)
-            ]
-            return jnp.stack(terms, axis=3)
-
-        size = states * number
-        reading = inverse[:, base:]
-        schur = jnp.eye(size) + coupled(reading).reshape(size, size)
-        across = jnp.einsum("sm,smk->sk", border, inverse)
-        along = coupled(across[:, None])[:, 0].sum(axis=0).ravel()
-        column = jnp.einsum("skm,sm->sk", reading, parts.by_t).ravel()
-        corner = row[-1] - (across * parts.by_t).sum()
-        matrix = jnp.block([[schur, column[:, None]], [-along[None], corner[None, None]]])
-
-        def right(off: Array, bordered: Array) -> Array:
-            """Right-hand sides of the system in the values, from those of all equations."""
-            top = jnp.einsum("skm,sm->sk", reading, off).ravel()
-            return jnp.append(top, bordered - (across * off).sum())
-
-        none = jnp.zeros_like(parts.off)
-        columns = jnp.stack([right(-parts.off, jnp.zeros(())), right(none, jnp.ones(()))], axis=1)
-        found, sign, logarithm, condition = eliminate(matrix, columns)
-
-        def back(off: Array, solution: Array) -> Array:
-            follow, dt = solution[:-1].reshape(states, number), solution[-1]
-            terms = [moves @ follow[:, i] for i, moves in enumerate(parts.moves)]
-            coupling = jnp.concatenate([*terms, none[:, base:]], axis=1)
-            local = jnp.einsum("smk,sk->sm", inverse, off - coupling - parts.by_t * dt)
-            return jnp.append(local.ravel(), dt)
-
-        return Linearisation(
-            back(-parts.off, found[:, 0]),
-            back(none, found[:, 1]),
-            sign * signs.prod(),
-            logarithm + logarithms.sum(),
-            jnp.maximum(condition, conditions.max()),
-        )
+        return solve_by_states(_blocks(y, problem), row)

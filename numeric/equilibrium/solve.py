@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from math import prod
 from typing import Any, Literal, overload
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from resolvent.games import IteratedGame, NormalForm
 from resolvent.games.rational import shorten
-from resolvent.numeric.equilibrium.arrays import Game, require_stationary
+from resolvent.numeric.equilibrium.arrays import Game, game_arrays, require_stationary
 from resolvent.numeric.equilibrium.bimatrix import (
     extreme_equilibria,
     lemke_howson,
@@ -22,9 +24,11 @@ from resolvent.numeric.equilibrium.bimatrix import (
     support_enumeration,
 )
 from resolvent.numeric.equilibrium.equilibria import Equilibria
-from resolvent.numeric.equilibrium.equilibrium import Equilibrium
+from resolvent.numeric.equilibrium.equilibrium import EQUILIBRIUM, Equilibrium, verify
 from resolvent.numeric.equilibrium.linear import linear_trace
 from resolvent.numeric.equilibrium.logarithmic import trace as logarithmic_trace
+from resolvent.numeric.equilibrium.logarithmic_batch import trace_batch
+from resolvent.numeric.equilibrium.logarithmic_plan import COARSER, ETA, LONG, SETTINGS
 from resolvent.numeric.equilibrium.logit import logit_trace
 from resolvent.numeric.equilibrium.priors import PRIORS, random_priors, read_prior
 from resolvent.numeric.equilibrium.pure import pure_equilibria
@@ -32,6 +36,8 @@ from resolvent.numeric.equilibrium.pure import pure_equilibria
 # As farthest probabilities go, equilibria of floats that are closer are the same.
 _SAME = 1e-6
 _MOST_PURE_STARTS = 64
+# How many paths are followed side by side.
+_TOGETHER = 16
 
 
 @overload
@@ -103,19 +109,20 @@ def traced_equilibria(
         played in it.
     - `key`: draws `starts` priors more, uniformly from the simplex, for each state.
     - `trace`: from a game and a prior to an equilibrium; by default [`resolvent.numeric.linear_trace`][] of
-        matrix games and [`resolvent.numeric.trace`][] of others.
+        matrix games, and [`resolvent.numeric.trace_batch`][] of all priors together of others, which keeps no
+        paths.
     """
     beliefs = list(_default_priors(game) if priors is None else priors)
     if key is not None:
         beliefs += [_drawn(game, each) for each in jax.random.split(key, starts)]
     if not beliefs:
         raise ValueError("priors: expected at least one, or a key to draw some")
-    if trace is None:
-        trace = linear_trace if isinstance(game, NormalForm) else logarithmic_trace
+    if trace is None and isinstance(game, NormalForm):
+        trace = linear_trace
     distinct: list[Equilibrium] = []
     lost = 0
-    for belief in beliefs:
-        found = trace(game, belief)
+    ends = _traced_together(game, beliefs) if trace is None else (trace(game, b) for b in beliefs)
+    for found in ends:
         if not found.found:
             lost += 1
         elif not any(_same(found, own) for own in distinct):
@@ -128,6 +135,44 @@ def traced_equilibria(
         note="those that were reached; there may be others",
         lost=lost,
     )
+
+
+def _traced_together(game: Game, beliefs: Sequence[Any]) -> Iterator[Equilibrium]:
+    """Where logarithmic tracing leads from each prior, each end verified once.
+
+    Paths that are too long, or lost, at the smallest weight of the barrier are followed at larger ones.
+    """
+    arrays = game_arrays(game)
+    each = [read_prior(game, own, arrays) for own in beliefs]
+    priors = tuple(jnp.stack(own) for own in zip(*each, strict=True))
+    ends = [np.array(own) for own in priors]
+    eta = np.zeros(len(beliefs))
+    for weight in (ETA, *COARSER):
+        left = np.flatnonzero(eta == 0)
+        if not left.size:
+            break
+        traced = trace_batch(
+            game,
+            tuple(own[left] for own in priors),
+            eta=weight,
+            settings=replace(SETTINGS, steps=LONG),
+            width=_TOGETHER,
+        )
+        good = left[traced.accepted]
+        eta[good] = weight
+        for end, own in zip(ends, traced.policies, strict=True):
+            end[good] = own[traced.accepted]
+    verified: list[Equilibrium] = []
+    for k, weight in enumerate(eta):
+        policies = [own[k] for own in ends]
+        known = [own for own in verified if _distance(own.policies, policies) < _SAME]
+        if weight and known:
+            yield known[0]
+            continue
+        status = None if weight else EQUILIBRIUM.stalled
+        method = f"logarithmic tracing (eta={weight:g})"
+        verified.append(verify(game, policies, method, status=status))
+        yield verified[-1]
 
 
 def _default(game: Game, all: bool) -> str:
@@ -166,16 +211,20 @@ def _drawn(game: Game, key: Array) -> list[Any]:
 
 
 def _traced_logarithmic(game: Game, **options: Any) -> Equilibria:
-    return traced_equilibria(game, trace=logarithmic_trace, **options)
+    if isinstance(game, NormalForm):
+        options = {"trace": logarithmic_trace, **options}
+    return traced_equilibria(game, **options)
 
 
 def _same(one: Equilibrium, other: Equilibrium) -> bool:
-    return (
-        max(
-            abs(np.array(a, dtype=float) - np.array(b, dtype=float)).max()
-            for a, b in zip(one.policies, other.policies, strict=True)
-        )
-        < _SAME
+    return _distance(one.policies, other.policies) < _SAME
+
+
+def _distance(one: Sequence[Any], other: Sequence[Any]) -> float:
+    """How far apart the farthest probabilities are."""
+    return max(
+        float(np.abs(np.array(a, dtype=float) - np.array(b, dtype=float)).max())
+        for a, b in zip(one, other, strict=True)
     )
 
 

@@ -208,24 +208,29 @@ def test_lemke_howson_on_degenerate_games():
             assert lemke_howson(game, label).regret.nash == 0
 
 
-def test_counts_of_nashpy():
+@pytest.mark.parametrize(
+    ("size", "number"),
+    [
+        pytest.param(3, 60, id="60-of-3x3"),
+        pytest.param(3, 200, id="200-of-3x3", marks=pytest.mark.slow),
+        pytest.param(4, 200, id="200-of-4x4", marks=pytest.mark.slow),
+        pytest.param(5, 200, id="200-of-5x5", marks=pytest.mark.slow),
+    ],
+)
+def test_all_equilibria_are_those_of_nashpy(size, number):
     nashpy = pytest.importorskip(
         "nashpy", reason="nashpy is not installed: pip install 'resolvent[interop]'"
     )
     rng = Random(7)
-    for _ in range(10):
-        game = random_game(rng, 4, 4)
-        theirs = nashpy.Game(
-            *(np.array(own, dtype=float) for own in game.payoffs)
-        ).vertex_enumeration()
-        ours = np.array(
-            [np.concatenate(own) for own in profiles(extreme_equilibria(game))], dtype=float
-        )
-        count = 0
-        for pair in theirs:
-            count += 1
-            assert abs(ours - np.concatenate(pair)).max(axis=1).min() < 1e-9
-        assert count == len(ours)
+    agreed = 0
+    for _ in range(number):
+        game = random_game(rng, size, size)
+        first, second = (np.array(own, dtype=float) for own in game.payoffs)
+        theirs = [np.concatenate(own) for own in nashpy.Game(first, second).vertex_enumeration()]
+        ours = [np.concatenate(own) for own in profiles(extreme_equilibria(game))]
+        far = abs(np.array(ours, dtype=float)[:, None] - np.array(theirs)[None]).max(axis=2)
+        agreed += len(ours) == len(theirs) and far.min(axis=1).max() < 1e-9
+    assert agreed == number
 
 
 def test_scale_and_shift_change_nothing():

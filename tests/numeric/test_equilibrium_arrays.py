@@ -20,7 +20,7 @@ from resolvent.numeric.equilibrium.arrays import (
     payoff_ranges,
     values_of,
 )
-from resolvent.numeric.equilibrium.equilibrium import polish
+from resolvent.numeric.equilibrium.polishing import polish
 
 F = Fraction
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,15 +12,12 @@ from jax import Array
 
 from resolvent.games import NormalForm, StochasticGame, matching_pennies
 from resolvent.numeric.equilibrium.arrays import GameArrays
+from resolvent.numeric.equilibrium.basins import basins
 from resolvent.numeric.equilibrium.continuation import PATHS, Settings
-from resolvent.numeric.equilibrium.equilibrium import EQUILIBRIUM, verify
-from resolvent.numeric.equilibrium.logarithmic import (
-    LogarithmicPath,
-    basins,
-    trace,
-    trace_arrays,
-    trace_batch,
-)
+from resolvent.numeric.equilibrium.equilibrium import EQUILIBRIUM, Equilibrium, verify
+from resolvent.numeric.equilibrium.logarithmic import trace, trace_arrays
+from resolvent.numeric.equilibrium.logarithmic_batch import trace_batch
+from resolvent.numeric.equilibrium.logarithmic_path import LogarithmicPath
 from resolvent.numeric.equilibrium.logarithmic_system import (
     BlockTracing,
     DenseTracing,
@@ -90,8 +88,10 @@ def test_newton_steps_agree_with_automatic_differentiation() -> None:
     def residual(y: Array) -> Array:
         """The equations of the module, written out state by state and player by player."""
         table, t = y[:-1].reshape(2, 9), y[-1]
-        beta, values = table[:, :6].reshape(2, 3, 2), table[:, 6:]
         weight = (1 - t) * 0.3 + t * 0.1
+        alpha, values = table[:, :6].reshape(2, 3, 2), table[:, 6:]
+        # sigma - weight/sigma = alpha, as the barrier has weight (1 - g) for payoffs of weight 1 - g
+        beta = jnp.log((alpha + jnp.sqrt(alpha**2 + 4 * weight)) / 2)
         rows: list[Array] = []
         for s in range(2):
             own: list[Array] = []
@@ -225,7 +225,7 @@ def test_win_stay_lose_shift_on_both_sides_of_its_threshold() -> None:
         assert (found.policies[0][:, 0].tolist() == WSLS) == holds
 
 
-def test_the_path_is_recorded_and_ends_at_one() -> None:
+def test_the_path_is_recorded_and_ends_at_one(tmp_path: Path) -> None:
     found = trace(GAME, "grim", symmetric=False)
     path = found.path
     assert path.t[0] == 0
@@ -240,6 +240,12 @@ def test_the_path_is_recorded_and_ends_at_one() -> None:
     assert found.regret.subgame_perfect <= 1e-12
     for own in path.policies:
         np.testing.assert_allclose(own.sum(axis=2), 1)
+    found.save(tmp_path / "found.npz")
+    again = Equilibrium.load(tmp_path / "found.npz")
+    assert again.path.eta == 1e-6
+    assert again.path.path.successful
+    np.testing.assert_array_equal(again.path.path.points, path.path.points)
+    np.testing.assert_array_equal(again.path.policies[1], path.policies[1])
 
 
 def test_plots() -> None:

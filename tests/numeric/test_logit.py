@@ -7,6 +7,8 @@ import json
 from fractions import Fraction
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
@@ -19,7 +21,9 @@ from resolvent.numeric import (
     logit_equilibrium,
     logit_trace,
 )
-from resolvent.numeric.equilibrium.continuation import PATHS
+from resolvent.numeric.equilibrium.arrays import GameArrays
+from resolvent.numeric.equilibrium.continuation import PATHS, DenseNewton
+from resolvent.numeric.equilibrium.logit_system import BlockLogit, LogitProblem, logit_residual
 
 CASES = {
     own["id"]: own
@@ -190,6 +194,32 @@ def test_a_stochastic_game_satisfies_the_definition():
 
 
 # The branch ----------------------------------------------------------------------------------
+
+
+def random_arrays(states, players, actions):
+    rng = np.random.default_rng(states)
+    joint = (actions,) * players
+    moves = rng.exponential(size=(states, *joint, states))
+    return GameArrays(
+        jnp.asarray(rng.uniform(size=(players, states, *joint))),
+        jnp.asarray(moves / moves.sum(axis=-1, keepdims=True)),
+        None,
+        jnp.linspace(0.5, 0.95, players),
+        jnp.full(states, 1 / states),
+    )
+
+
+def test_steps_by_states_agree_with_automatic_differentiation():
+    arrays = random_arrays(3, 3, 2)
+    prior = tuple(jnp.log(jnp.full((3, 2), 0.5)) for _ in range(3))
+    problem = LogitProblem(arrays, prior, jnp.ones(3), jnp.asarray(0.0))
+    y = jnp.asarray(np.append(-np.random.default_rng(0).uniform(0.2, 1.5, 18), 1.3))
+    row = jnp.asarray(np.random.default_rng(1).normal(size=19))
+    found = jax.jit(BlockLogit())(y, problem, row)
+    # Derivatives of the residual times cosh(z), a scale of rows that has no derivative in it.
+    wanted = jax.jit(DenseNewton(logit_residual))(y, problem, row)
+    np.testing.assert_allclose(found.correction, wanted.correction, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(found.direction, wanted.direction, rtol=1e-9, atol=1e-10)
 
 
 def test_folds_in_closed_form():
