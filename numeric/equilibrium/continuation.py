@@ -567,6 +567,17 @@ class Ends:
     def successful(self) -> NDArray[np.bool_]:
         return np.asarray(self.status == PATHS.successful)
 
+    def replaced(self, lanes: NDArray[np.integer], others: Ends) -> Ends:
+        """The same with `others` in the place of some paths."""
+
+        def put(own: Any, other: Any) -> Any:
+            own = np.array(own)
+            own[lanes] = other
+            return own
+
+        fields = [field.name for field in dataclasses.fields(self)]
+        return Ends(**{k: jax.tree.map(put, getattr(self, k), getattr(others, k)) for k in fields})
+
 
 def follow_many(
     residual: Callable[[Array, Any], Array] | None,

@@ -24,6 +24,7 @@ from resolvent.numeric.equilibrium.arrays import (
 )
 from resolvent.numeric.equilibrium.continuation import PATHS, Ends, Settings, follow_many
 from resolvent.numeric.equilibrium.logarithmic_plan import (
+    CAREFUL,
     ETA,
     SETTINGS,
     SUPPORTS,
@@ -138,7 +139,7 @@ def trace_batch(
     """
     require_x64()
     check_eta(eta)
-    settings = SETTINGS if settings is None else settings
+    chosen = SETTINGS if settings is None else settings
     arrays, profiles, shared, one = _read_batch(game, priors)
     number = profiles[0].shape[0]
     example = arrays if shared else jax.tree.map(lambda own: own[0], arrays)
@@ -146,10 +147,24 @@ def trace_batch(
     plan = Plan(example, None)
     etas = jnp.array([eta, last_weight(eta)])
     problems, starts = _prepare_many(arrays, profiles, etas, nu, shared)
-    mapped, common = (problems, None)
-    ends = follow_many(
-        None, starts, mapped, common, target=1.0, newton=plan.newton, settings=settings, width=width
-    )
+
+    def follow_some(lanes: NDArray[np.integer], settings: Settings) -> Ends:
+        own = jax.tree.map(lambda leaf: leaf[lanes], problems)
+        return follow_many(
+            None,
+            starts[lanes],
+            own,
+            target=1.0,
+            newton=plan.newton,
+            settings=settings,
+            width=width,
+        )
+
+    ends = follow_some(np.arange(number), chosen)
+    lost = np.flatnonzero(~ends.successful)
+    if lost.size and settings is None:
+        # Long steps may miss a corner that short ones see.
+        ends = ends.replaced(lost, follow_some(lost, CAREFUL))
     policies = policies_on_path(ends.points, problems)
     regret = np.array(_regret_many(arrays, policies, shared))
     accepted = np.zeros(number, bool)

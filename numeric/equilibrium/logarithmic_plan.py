@@ -48,6 +48,15 @@ SETTINGS = Settings(
     distance=0.3,
     steps=50_000,
 )
+CAREFUL = Settings(
+    tolerance=1e-5,
+    end_tolerance=1e-9,
+    angle=0.15,
+    largest_angle=0.4,
+    corner=0.1,
+    steps=100_000,
+)
+"""For paths that were lost with `SETTINGS`."""
 
 _LAST = 1e-6  # the weight at t = 1, where it is taken away on the support
 _BLOCKS = 60  # beyond this many unknowns, states are eliminated one by one

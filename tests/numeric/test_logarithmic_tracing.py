@@ -284,6 +284,7 @@ def test_random_games_are_all_solved(number: int, states: int, players: int, act
         assert brute_regret(own, tuple(policy[k] for policy in traced.policies)) <= 1e-12
 
 
+@pytest.mark.slow  # the games of two actions above are scaled too
 def test_units_of_payoffs_change_nothing() -> None:
     games = stacked(20, 4, 2, 2)
     base = trace_batch(games, width=16)
