@@ -21,8 +21,19 @@ MAPPINGS = Path("/proc/self/maps")
 MOST_MAPPINGS = 25_000
 
 
+def make_room():
+    if MAPPINGS.exists() and MAPPINGS.read_bytes().count(b"\n") > MOST_MAPPINGS:
+        jax.clear_caches()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def room_for_compiled_code():
     yield
-    if MAPPINGS.exists() and MAPPINGS.read_bytes().count(b"\n") > MOST_MAPPINGS:
-        jax.clear_caches()
+    make_room()
+
+
+@pytest.fixture
+def room_after():
+    """For modules whose single tests compile a lot."""
+    yield
+    make_room()

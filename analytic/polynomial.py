@@ -20,7 +20,7 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import chain, product
 from math import gcd, lcm, prod
-from typing import Any
+from typing import Any, cast
 
 import flint
 import sympy
@@ -282,7 +282,7 @@ def to_sympy(polynomial: Any, symbols: tuple[sympy.Expr, ...]) -> sympy.Expr:
     expression = sympy.Poly.from_dict(terms, *placeholders).as_expr()
     if placeholders is symbols:
         return expression
-    return expression.xreplace(dict(zip(placeholders, symbols, strict=True)))
+    return cast(sympy.Expr, expression.xreplace(dict(zip(placeholders, symbols, strict=True))))
 
 
 def _dummies(count: int) -> tuple[sympy.Dummy, ...]:

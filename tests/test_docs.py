@@ -2,10 +2,13 @@
 
 Python blocks are executed, with their `>>>` outputs compared where they have any; a page is one session. In console
 blocks, lines `$ resolvent ...` are executed and must succeed, and output written under one must match (`...` stands
-for anything). Other commands, such as `make test`, are left to `.ci/run`.
+for anything): those of the README in a process of their own, the others in this one, since a new interpreter takes
+longer than most commands. Other commands, such as `make test`, are left to `.ci/run`.
 """
 
+import contextlib
 import doctest
+import io
 import os
 import re
 import shlex
@@ -17,11 +20,15 @@ import pytest
 from sybil import Document, Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
+from resolvent.cli import environment
+from resolvent.cli.app import run
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     path.relative_to(ROOT)
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]
 )
+TERMINAL = {"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb", environment.CACHE_VARIABLE: "off"}
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -31,22 +38,42 @@ def run_console(example: Example) -> str | None:
         command, _, expected = block.removeprefix("$ ").partition("\n")
         if not command.startswith("resolvent"):
             continue
-        done = subprocess.run(
-            [sys.executable, "-m", *shlex.split(command)],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=300,
-            env=os.environ | {"COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"},
-            check=False,
-        )
-        if done.returncode != 0:
-            return f"$ {command}\nexit status {done.returncode}\n{done.stdout}{done.stderr}"
+        arguments = shlex.split(command)
+        apart = Path(example.path).name == "README.md"
+        status, out, err = (in_a_process if apart else in_this_process)(arguments)
+        if status != 0:
+            return f"$ {command}\nexit status {status}\n{out}{err}"
         if expected.strip() and not doctest.OutputChecker().check_output(
-            expected.rstrip() + "\n", done.stdout.rstrip() + "\n", OPTIONS
+            expected.rstrip() + "\n", out.rstrip() + "\n", OPTIONS
         ):
-            return f"$ {command}\nexpected:\n{expected}\ngot:\n{done.stdout}"
+            return f"$ {command}\nexpected:\n{expected}\ngot:\n{out}"
     return None
+
+
+def in_a_process(arguments: list[str]) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=300,
+        env=os.environ | TERMINAL,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def in_this_process(arguments: list[str]) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        for name, value in TERMINAL.items():
+            patch.setenv(name, value)
+        status = run(arguments[1:])
+    return status, out.getvalue(), err.getvalue()
 
 
 EXAMPLES = Sybil(
@@ -69,6 +96,7 @@ def run_page(path: Path) -> int:
     return count
 
 
+@pytest.mark.usefixtures("room_after")
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_examples_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -94,7 +94,7 @@ def nested():
     return climb(objective, theta[0])
 
 
-@pytest.mark.parametrize("solver", ["ascent", "newton"])
+@pytest.mark.parametrize("solver", ["ascent", pytest.param("newton", marks=pytest.mark.slow)])
 def test_outer_pola_is_the_nested_problem(values, start, solver):
     rule = POLA(0.3, 2.0, beta_out=0.5, solver=solver, tolerance=1e-15)
     run = learn(values, rule, start, 1, record="info")
