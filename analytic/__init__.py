@@ -8,6 +8,7 @@ from resolvent.analytic.derivation import ClosedForm as ClosedForm
 from resolvent.analytic.derivation import closed_form as closed_form
 from resolvent.analytic.differentiable import DifferentiableForm as DifferentiableForm
 from resolvent.analytic.differentiable import ExactQuadratic as ExactQuadratic
+from resolvent.analytic.expansion import expansion as expansion
 from resolvent.analytic.graph import Graph as Graph
 from resolvent.analytic.graph import Program as Program
 from resolvent.analytic.long_run import LongRun as LongRun
@@ -18,3 +19,12 @@ from resolvent.analytic.report import ProgramReport as ProgramReport
 from resolvent.analytic.report import TooLargeToDeriveError as TooLargeToDeriveError
 from resolvent.analytic.shaping_terms import Terms as Terms
 from resolvent.analytic.shaping_terms import exact_terms as exact_terms
+from resolvent.analytic.stability import GameJacobian as GameJacobian
+from resolvent.analytic.stability import game_jacobian as game_jacobian
+from resolvent.analytic.step_region import StepRegion as StepRegion
+from resolvent.analytic.step_region import step_region as step_region
+from resolvent.analytic.step_sizes import StepSizes as StepSizes
+from resolvent.analytic.step_sizes import step_sizes as step_sizes
+from resolvent.analytic.update_maps import UpdateMap as UpdateMap
+from resolvent.analytic.update_maps import update_map as update_map
+from resolvent.analytic.update_rules import Rule as Rule

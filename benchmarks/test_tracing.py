@@ -14,7 +14,8 @@ import pytest
 
 from resolvent.games import NormalForm
 from resolvent.numeric.equilibrium.arrays import GameArrays
-from resolvent.numeric.equilibrium.logarithmic import trace_arrays, trace_batch
+from resolvent.numeric.equilibrium.logarithmic import trace_arrays
+from resolvent.numeric.equilibrium.logarithmic_batch import trace_batch
 from resolvent.numeric.equilibrium.priors import random_priors
 
 jax.config.update("jax_enable_x64", True)

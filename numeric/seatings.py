@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 
 from resolvent.analytic.value_function import ValueFunction
@@ -77,7 +76,7 @@ def advance_all(
     updates, states = [], []
     for player in range(players):
         moved = [
-            _updates(values, rule, params, state, np.asarray(k), player, leading)
+            _updates(values, rule, params, state, jnp.asarray(k), player, leading)
             for k, (rule, state) in enumerate(zip(field, now.states[player], strict=True))
         ]
         updates.append(tuple(update for update, _ in moved))

@@ -17,11 +17,12 @@ import pytest
 import sympy
 
 from resolvent import __main__ as entry
-from resolvent.analytic import ClosedForm
-from resolvent.cli import environment
+from resolvent.analytic import ClosedForm, closed_form
+from resolvent.cli import environment, inputs
 from resolvent.cli.app import run
 from resolvent.games import CATALOGUE, DIFFERENTIABLE_CATALOGUE, prisoners_dilemma, write
 from resolvent.numeric.equilibrium import Equilibrium
+from resolvent.numeric.learners import LEARNERS
 from resolvent.numeric.run import Run
 from resolvent.numeric.tournament import Tournament
 from resolvent.reproductions import REPRODUCTIONS
@@ -738,6 +739,38 @@ def test_a_tournament_of_three_with_a_run_that_fails(capsys):
     assert printed.err == "resolvent: 2 of 2 runs diverged; they are part of no mean\n"
 
 
+def test_all_learners_that_can_play_are_asked():
+    stage = prisoners_dilemma()
+    seeing = closed_form(stage.iterated("1/2"), "sum").compile()
+    field = inputs.field_of_learners("all", "1/2", "1/4", "--learners", seeing)
+    assert list(field) == list(LEARNERS)
+    assert float(field["coala"].describe()["inner_rate"]) == 0.25
+    assert field["fictitious_play"].describe()["learner"] == "FictitiousPlay"
+    blind = closed_form(stage.iterated("1/2", memory=(0, 1)), "sum").compile()
+    assert "brs" not in inputs.field_of_learners("all", "1/2", None, "--learners", blind)
+
+
+def test_a_form_of_a_learner(call):
+    """LOQA's form `on_policy` is exact advantage alignment."""
+
+    def means(name):
+        arguments = ("--runs", 2, "--steps", 1, "--json", "--learners", name)
+        found = json.loads(call("learn", "prisoners_dilemma", *arguments))["payoff_per_round"]
+        return [own["mean"] for own in found]
+
+    shaped = means("loqa:on_policy")
+    assert shaped == pytest.approx(means("advantage_alignment"), rel=1e-12)
+    assert shaped != pytest.approx(means("naive"), rel=1e-6)
+
+
+@pytest.mark.slow
+def test_mfos_is_trained_first(call):
+    """Against naive learners a constant meta-policy gets more than mutual defection, -2."""
+    arguments = ("--runs", 16, "--steps", 100, "--json", "-l", "mfos:constant,naive")
+    found = json.loads(call("learn", "prisoners_dilemma", *arguments))
+    assert found["payoff_per_round"][0]["mean"] > -1.2
+
+
 def test_demo_tells_the_story(call):
     told = call("demo", "--runs", 8, "--steps", 3)
     for landmark in (
@@ -827,7 +860,7 @@ def test_demo_tells_the_story(call):
         ("tournament prisoners_dilemma -l naive,", "an entry is empty"),
         ("tournament prisoners_dilemma -l naive,naive", "expected different learners"),
         ("tournament prisoners_dilemma -l naive,lola --rate 1,2,3", "each of 2 learners; got 3"),
-        ("tournament prisoners_dilemma -l loal", "did you mean 'lola'?"),
+        ("tournament prisoners_dilemma -l lolla", "did you mean 'lola'?"),
         ("tournament prisoners_dilemma --limit 0", "--limit: expected a number above 0"),
         ("tournament prisoners_dilemma --save run.txt", "must end in .npz or .csv"),
         ("tournament public_goods --plot cross.png", "a cross table is of two players"),

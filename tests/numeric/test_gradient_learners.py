@@ -16,7 +16,9 @@ from resolvent.analytic import closed_form
 from resolvent.games import NormalForm, prisoners_dilemma
 from resolvent.numeric import RESULTS, CompiledValue, ValueFunction, tree
 from resolvent.numeric.learners import (
+    COALA,
     LEARNERS,
+    LILI,
     LOLA,
     SGA,
     SOS,
@@ -759,19 +761,38 @@ def test_the_reference_is_complete():
 
 # A battery over all rules -----------------------------------------------------------------------
 
-# Those that compare policies have tests of their own; a user's function has none.
-OF_POLICIES = ("pola", "best_response_dynamics", "fictitious_play")
+# Those that compare policies, or need a game's states, have tests of their own; a user's function has none.
+OF_POLICIES = (
+    "pola",
+    "shaper",
+    "brs",
+    "loqa",
+    "advantage_alignment",
+    "best_response_dynamics",
+    "fictitious_play",
+)
 
 EVERY: dict[str, AbstractLearner] = {
     **{name: make(0.01) for name, make in list(LEARNERS.items())[3:] if name not in OF_POLICIES},
-    "infinite_order_lola": InfiniteOrderLOLA(0.01, order=1),  # quick to compile
+    # As short as they can be, to be quick to compile.
+    "coala": COALA(0.01, 2),
+    "lili": LILI(0.01, interactions=2),
+    "infinite_order_lola": InfiniteOrderLOLA(0.01, order=1),
     "unaligned": SGA(0.01, 0.1, align=False),
     "damped": LocalSymplecticSurgery(0.01, 0.1),
     "double": OptimisticGradient(0.01, "double"),
 }
 
 
-@pytest.fixture(params=EVERY, scope="module")
+# What these do along the way of others is tested with them; here they take as long as all others together.
+LONG = ("coala", "lili")
+SHORT = {name: rule for name, rule in EVERY.items() if name not in LONG}
+
+
+@pytest.fixture(
+    params=[pytest.param(k, marks=pytest.mark.slow) if k in LONG else k for k in EVERY],
+    scope="module",
+)
 def learner(request):
     return EVERY[request.param]
 
@@ -790,7 +811,7 @@ def game():
     return values, params_of(values, np.random.default_rng(5).normal(size=5) / 2)
 
 
-PAIRS = [list(EVERY.values())[k : k + 2] for k in range(0, len(EVERY) - 1, 2)]
+PAIRS = [list(SHORT.values())[k : k + 2] for k in range(0, len(SHORT) - 1, 2)]
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=repr)
@@ -847,7 +868,7 @@ def test_unstacked_parameters_give_unstacked_updates(learner, backend, dtype):
 def test_every_rule_in_the_same_game(game):
     """One rule per seat: each moves as it says, whatever the others are."""
     values, params = game
-    rules = list(EVERY.values())
+    rules = list(SHORT.values())
     for seats in zip(rules, rules[1:] + rules[:1], strict=True):
         states = [rule.init(values, params, player) for player, rule in enumerate(seats)]
         mixed = joint_update(values, seats, params, states)[0]
@@ -880,7 +901,7 @@ def test_a_player_without_a_choice(backend):
     params = tuple(jnp.full(shape, 0.1) for shape in values.shapes)
     params = values.unstack(params)
     rules = {
-        name: rule for name, rule in EVERY.items() if not isinstance(rule, LocalSymplecticSurgery)
+        name: rule for name, rule in SHORT.items() if not isinstance(rule, LocalSymplecticSurgery)
     }
     found = jax.jit(
         lambda p: {name: updates_of(rule, values, p)[0] for name, rule in rules.items()}
@@ -914,7 +935,10 @@ def test_names():
         "higher_order_lola",
         "local_symplectic_surgery",
         "infinite_order_lola",
-        *OF_POLICIES,
+        "pola",
+        "coala",
+        "lili",
+        *OF_POLICIES[1:],
     ]
 
 

@@ -368,8 +368,8 @@ def gradient(
     resolvent gradient chicken --policies memory_one:1/2:9/10:1/10:9/10:1/10 --json
     resolvent gradient chicken --observe reactive --discount 1/2,9/10
 
-    Learners: naive, look_ahead, lola (or lola:taylor), lola:original, lola:exact, sos, sga, and more: see the
-    guide to learners.
+    Learners: naive, look_ahead, lola (or lola:taylor), lola:original, lola:exact, sos, sga, loqa:model, coala, and
+    more: see the guide to learners.
     """
     from resolvent.cli.gradient import gradient as command
 
@@ -438,9 +438,9 @@ def learn(
     resolvent learn chicken:payoffs=mild -l lola:exact --rate 0.1 --save run.npz --plot run.png
     resolvent learn stag_hunt --observe reactive --implementation-noise 1/100
 
-    Learners: naive, look_ahead, lola (or lola:taylor), lola:original, lola:exact, sos, sga, and more: see the
-    guide to learners. Rates in the papers are for discounted sums, the default here; payoffs are printed per
-    round.
+    Learners: naive, look_ahead, lola (or lola:taylor), lola:original, lola:exact, sos, sga, loqa:model, coala, mfos
+    (trained first) and more: see the guide to learners. Rates in the papers are for discounted sums, the default
+    here; payoffs are printed per round.
     """
     from resolvent.cli.learn import learn as command
 
@@ -476,7 +476,9 @@ def tournament(
     game: Game,
     learners: Annotated[
         str,
-        typer.Option("--learners", "-l", metavar="NAMES", help="Those who take part, by commas."),
+        typer.Option(
+            "--learners", "-l", metavar="NAMES", help="Those who take part, by commas, or all."
+        ),
     ] = "naive,lola",
     steps: Annotated[int, typer.Option(min=0, metavar="N", help="Steps of every run.")] = 200,
     runs: Annotated[
@@ -536,7 +538,8 @@ def tournament(
     resolvent tournament prisoners_dilemma --learners naive,lola:original,sos --runs 256 --steps 200
     resolvent tournament chicken:payoffs=mild -l lola,lola --rate 0.1,1 --save cross.csv --plot cross.png
 
-    Learners: as in `learn`. Both (a, b) and (b, a) are played. Payoffs are printed per round.
+    Learners: as in `learn`, or `all` that need no training. Both (a, b) and (b, a) are played. Payoffs are
+    printed per round.
     """
     from resolvent.cli.tournament import tournament as command
 
@@ -746,6 +749,105 @@ def verify(
         tolerance,
         certify,
         save,
+        as_json,
+    )
+
+
+@app.command(short_help="Fixed points, and what each learning rule makes of them.")
+def stability(
+    game: Annotated[
+        str | None, typer.Argument(metavar="GAME", help="A name of the catalogue, or a file.")
+    ] = None,
+    learner: Annotated[
+        str,
+        typer.Option(
+            "--learner", "-l", metavar="NAMES", help="Rules to compare, each for all players."
+        ),
+    ] = "naive,look_ahead,lola,sos",
+    rate: Rate = "1/10",
+    lookahead: Lookahead = None,
+    region: Annotated[
+        str,
+        typer.Option(metavar="LOW,HIGH", help="Between which all parameters are looked for."),
+    ] = "-3,3",
+    starts: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Starts of Newton's method.")
+    ] = 256,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="One point in place of a region: 1/2;1/2, players apart by semicolons.",
+            show_default=False,
+        ),
+    ] = None,
+    normalise: Annotated[
+        Scale,
+        typer.Option(help="What the rate multiplies: values per round, or discounted sums."),
+    ] = Scale.sum,
+    discount: Discount = None,
+    memory: Memory = None,
+    observe: Observe = None,
+    initial: Initial = None,
+    implementation_noise: ImplementationNoise = None,
+    observation_noise: ObservationNoise = None,
+    settings: Settings = None,
+    theorems: Annotated[
+        bool, typer.Option("--theorems", help="Run the checks of theorems in place of a game.")
+    ] = False,
+    theorem: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Run the check of one theorem.", show_default=False),
+    ] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.md", help="Write the table.", show_default=False),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png", help="Draw the multipliers (also .pdf, .svg).", show_default=False
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find the fixed points of a game, say what they are, and which learning rule keeps, adds or loses which.
+
+    \b
+    resolvent stability tandem --learner lola,sos
+    resolvent stability hamiltonian --learner naive,lola:exact,optimistic_gradient --rate 1/2
+    resolvent stability balduzzi --at "0;0" --learner consensus_optimization --json
+    resolvent stability --theorems
+    resolvent stability --theorem lola_loses
+
+    In floating point, by margins beyond rounding; what is within it is undecided. Learners: as in `learn`. With
+    logits, deterministic policies are at infinity, and are not among the fixed points.
+    """
+    from resolvent.cli.stability import Wanted
+    from resolvent.cli.stability import stability as command
+    from resolvent.cli.stability import theorems as check
+
+    if theorems or theorem is not None:
+        if game is not None:
+            raise BadInputError(f"GAME: theorems come with games of their own; leave out {game!r}")
+        check(theorem, as_json)
+        return
+    if game is None:
+        raise BadInputError("GAME: expected a game, or --theorems")
+    command(
+        Asked(
+            game,
+            discount,
+            memory,
+            observe,
+            initial,
+            implementation_noise,
+            observation_noise,
+            settings or (),
+        ),
+        Wanted(learner, rate, lookahead, region, starts, at, _scale(normalise)),
+        markdown,
+        plot,
         as_json,
     )
 

@@ -442,22 +442,27 @@ def learners(
     option: str,
     values: ValueFunction,
 ) -> tuple[AbstractLearner, ...]:
-    """One learner per player from `name` or `name,name`, with `lola:exact` for a variant, and
-    `meva:9/10` for its discount.
+    """One learner per player from `name` or `name,name`, with `lola:exact` or `loqa:model` for a variant or
+    form, and `meva:9/10` for its discount.
 
     **Arguments:** `rates` and `lookaheads`: one per player; `option`: where the text was typed;
     `values`: what is played, for learners that solve it beforehand. Needs JAX to be set up.
     """
     specs = _per_player(text, len(rates), option)
-    rules = []
-    for spec, rate, lookahead in zip(specs, rates, lookaheads, strict=True):
-        build = _SOLVED.get(spec.partition(":")[0].strip().lower())
-        if build is None:
-            rules.append(_learner(spec, rate, lookahead, option, alone=len(rates) == 1))
-        else:
-            with refused(f"{option}: {spec}"):
-                rules.append(build(values, spec, rate, rate if lookahead is None else lookahead))
-    return tuple(rules)
+    return tuple(
+        _rule(spec, rate, lookahead, option, values)
+        for spec, rate, lookahead in zip(specs, rates, lookaheads, strict=True)
+    )
+
+
+def _rule(
+    spec: str, rate: Fraction, lookahead: Fraction | None, option: str, values: ValueFunction
+) -> AbstractLearner:
+    build = _SOLVED.get(spec.partition(":")[0].strip().lower())
+    if build is None:
+        return _learner(spec, rate, lookahead, option, alone=values.num_players == 1)
+    with refused(f"{option}: {spec}"):
+        return build(values, spec, rate, rate if lookahead is None else lookahead)
 
 
 def _cola(values: ValueFunction, spec: str, rate: Fraction, lookahead: Fraction) -> AbstractLearner:
@@ -475,8 +480,37 @@ def _meva(values: ValueFunction, spec: str, rate: Fraction, lookahead: Fraction)
     return MeVa(float(rate), quadratic_meta_value(values, float(lookahead), float(discount)))
 
 
-# These learners are exact in quadratic games, and need something solved or trained in others.
-_SOLVED: dict[str, Callable[..., AbstractLearner]] = {"cola": _cola, "meva": _meva}
+def _mfos(values: ValueFunction, spec: str, rate: Fraction, lookahead: Fraction) -> AbstractLearner:
+    """A meta-policy for each seat, trained in the game that is played."""
+    import jax
+
+    from resolvent.numeric import MFOS, Naive, meta_game, train
+    from resolvent.numeric.metagame import affine_policy, constant_policy, network_policy
+
+    kind = spec.partition(":")[2].strip() or "affine"
+    if kind not in ("constant", "affine", "network"):
+        raise ValueError(f"expected mfos:constant, mfos:affine or mfos:network; got {spec!r}")
+    policies = []
+    for player in range(values.num_players):
+        game = meta_game(
+            values,
+            Naive(float(lookahead)),
+            jax.random.key(0),
+            100,
+            batch=64,
+            player=player,
+            truncate=10,
+        )
+        if kind == "network":
+            policy = network_policy(values, player, key=jax.random.key(1), width=16)
+        else:
+            policy = (constant_policy if kind == "constant" else affine_policy)(values, player)
+        policies.append(train(game, policy, 300, rate=0.02).policy)
+    return MFOS(tuple(policies))
+
+
+# The first two are exact in quadratic games, and need something solved or trained in others; M-FOS is trained.
+_SOLVED: dict[str, Callable[..., AbstractLearner]] = {"cola": _cola, "meva": _meva, "mfos": _mfos}
 
 
 def _learner(
@@ -497,23 +531,26 @@ def _learner(
         raise BadInputError(
             f"{option}: {name} looks ahead at other players, and there are none; use naive"
         )
-    settings: dict[str, Any] = {"rate": float(rate)}
-    if lookahead is not None and "lookahead" in accepted:
-        settings["lookahead"] = float(lookahead)
+    settings: dict[str, Any] = {"rate": float(rate)} if "rate" in accepted else {}
+    for name_of_step in ("lookahead", "inner_rate"):
+        if lookahead is not None and name_of_step in accepted:
+            settings[name_of_step] = float(lookahead)
     if separator:
-        if "variant" not in accepted:
+        kind = next((own for own in ("variant", "form", "reply") if own in accepted), None)
+        if kind is None:
             raise BadInputError(f"{option}: {name} has no variants; got {spec!r}")
-        settings["variant"] = variant
+        settings[kind] = variant
     with refused(f"{option}: {spec}"):
         return build(**settings)
 
 
 def field_of_learners(
-    text: str, rate: str, lookahead: str | None, num_players: int, option: str
+    text: str, rate: str, lookahead: str | None, option: str, values: ValueFunction
 ) -> dict[str, AbstractLearner]:
-    """The learners of a tournament by name, from `name,name`; rates and look-aheads are for all of them or
-    one for each. Those typed alike are told apart by their rates."""
-    specs = [part.strip() for part in text.split(",")]
+    """The learners of a tournament by name, from `name,name` or `all` that can play the game; rates and
+    look-aheads are for all of them or one for each. Those typed alike are told apart by their rates."""
+    everybody = text.strip().lower() == "all"
+    specs = _able(values) if everybody else [part.strip() for part in text.split(",")]
     if not all(specs):
         raise BadInputError(f"{option}: an entry is empty; got {text!r}")
     rates = numbers(rate, len(specs), "--rate", positive=True, of="learners")
@@ -525,8 +562,26 @@ def field_of_learners(
         name = spec if specs.count(spec) == 1 else f"{spec}, rate {own}"
         if name in field:
             raise BadInputError(f"{option}: expected different learners; got {name} twice")
-        field[name] = _learner(spec, own, step, option, alone=num_players == 1)
+        field[name] = _rule(spec, own, step, option, values)
     return field
+
+
+def _able(values: ValueFunction) -> list[str]:
+    """The names of all learners that need no training and can play in every seat."""
+    from resolvent.numeric.learners import LEARNERS
+
+    able = []
+    for name, build in LEARNERS.items():
+        needs_rate = "rate" in inspect.signature(build).parameters
+        # Any rate will do: it is the game that a rule may refuse.
+        rule = build(0.5) if needs_rate else build()
+        try:
+            for player in range(values.num_players):
+                rule.check(values, player)
+        except ValueError:
+            continue
+        able.append(name)
+    return able
 
 
 # Files ---------------------------------------------------------------------------------------

@@ -55,8 +55,8 @@ def tournament(
     from resolvent.analytic import closed_form
     from resolvent.numeric import tournament as play
 
-    field = inputs.field_of_learners(learners, rate, lookahead, played.num_players, "--learners")
     values = closed_form(played, normalise).compile()
+    field = inputs.field_of_learners(learners, rate, lookahead, "--learners", values)
     began = time.perf_counter()
     try:
         with inputs.refused("--learners"):

@@ -77,6 +77,11 @@ _ALL = (
         "naive learners and LOLA, averaged over 100 steps, on three games",
     ),
     Experiment(
+        "mfos_meta",
+        "M-FOS, arXiv:2205.01447",
+        "meta-policies by exact gradients, against naive learners and in self-play",
+    ),
+    Experiment(
         "meva_tournament",
         "MeVa, arXiv:2307.08863",
         "head to head on three iterated games: the rows of naive learners and LOLA",
@@ -90,6 +95,36 @@ _ALL = (
         "pola_ipd",
         "POLA, arXiv:2210.10125",
         "who finds tit for tat in a contribution game, from exact gradients",
+    ),
+    Experiment(
+        "loqa",
+        "LOQA, arXiv:2405.01035",
+        "who learns to reciprocate in the prisoner's dilemma, by the expectation of the published code's step",
+    ),
+    Experiment(
+        "advantage_alignment",
+        "Advantage alignment, arXiv:2406.14662",
+        "who learns to reciprocate in the prisoner's dilemma, from exact double sums",
+    ),
+    Experiment(
+        "brs",
+        "Best Response Shaping, arXiv:2404.06519",
+        "leaders trained against exact best responses on the iterated prisoner's dilemma",
+    ),
+    Experiment(
+        "shaper",
+        "Shaper, arXiv:2312.12568",
+        "memory over episodes against a naive learner, with and without context and history",
+    ),
+    Experiment(
+        "lili",
+        "LILI, arXiv:2011.06619",
+        "influence through the known rule of a learner, and through fitted models of it",
+    ),
+    Experiment(
+        "coala",
+        "COALA-PG, arXiv:2410.18636",
+        "extortion of naive learners, cooperation of mixed populations, look-aheads",
     ),
     Experiment(
         "impossibility",
