@@ -160,7 +160,7 @@ def test_logits_by_the_chain_rule():
     p = [Rational(p) for own in chances for p in own]
     first = sympy.diag(*(x * (1 - x) for x in p))
     bent = sympy.diag(
-        *(x * (1 - x) * (1 - 2 * x) * w for x, w in zip(p, list(inner.gradient), strict=True))
+        *(x * (1 - x) * (1 - 2 * x) * w for x, w in zip(p, inner.gradient.flat(), strict=True))
     )
     outer = game_jacobian(form, policies=policies)
     assert outer.gradient == first * inner.gradient

@@ -36,7 +36,8 @@ def test_steps_are_those_of_optax(settings):
     states = [opt.init(p) for opt, p in zip(optimisers, params, strict=True)]
     for _ in range(20):
         # optax descends.
-        directions = [-0.7 * _gradient(*params, player) for player in range(2)]
+        x, y = params
+        directions = [-0.7 * _gradient(x, y, player) for player in range(2)]
         for player in range(2):
             step, states[player] = optimisers[player].update(
                 directions[player], states[player], params[player]

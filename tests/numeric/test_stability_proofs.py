@@ -3,6 +3,8 @@
 The games of the soundness tests are polynomials kept as dictionaries here, with updates written out for two players of
 one parameter each: nothing of the library is used but what is judged."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -250,8 +252,8 @@ def test_existence():
     system = gradient_system(DOUBLE)
     made = prove_exists(system, [1.08, -0.91], 0.1)
     assert made.proved
-    assert made.unique_radius > 0.02
-    assert made.radius < 1e-14
+    assert made.unique_radius is not None and made.unique_radius > 0.02
+    assert made.radius is not None and made.radius < 1e-14
     np.testing.assert_allclose(made.point, newton(system, made.point), atol=1e-15)
     assert prove_exists(system, [0.5, 0.5], 0.05).status == PROOF.refuted
     assert prove_exists(gradient_system(tandem()), [0.5, 0.5]).status == PROOF.undecided
@@ -273,6 +275,7 @@ def test_bilinear_spectral_radii(rule, squared):
     found = prove_stable(update_system(hamiltonian(), rule), [0, 0])
     assert found.proved == (squared < 1)
     assert found.refuted == (squared > 1)
+    assert found.measure is not None
     low, high = found.measure
     assert low <= np.sqrt(squared) <= high
     assert high - low < 1e-14
@@ -341,6 +344,7 @@ def test_norm_bound():
         matrix = rng.normal(size=(size, size))
         exact = np.linalg.norm(matrix, 2)
         bound = norm_bound(flint.arb_mat(matrix.tolist()))
+        assert bound is not None
         assert exact * (1 - 1e-14) <= bound <= exact * (1 + 1e-9)
 
 
@@ -351,7 +355,7 @@ def test_bad_input():
     with pytest.raises(ValueError, match="JAX function"):
         gradient_system(function)
     with pytest.raises(ValueError, match="formulas"):
-        gradient_system(3)
+        gradient_system(3)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="region"):
         prove_all_fixed_points(gradient_system(tandem()), [(1, 0), (0, 1)])
     with pytest.raises(ValueError, match="without cases"):
@@ -456,7 +460,9 @@ def judge(rng, number):
     basin = verified_basin(system, begin, budget=8)
     stability = basin.stability
     step = step_maker(polys, kind, rate)
+    fixed: list[Any] = []
     if stability.fixed_point.proved:
+        assert stability.fixed_point.enclosure is not None
         at = [own.mid() for own in stability.fixed_point.enclosure]
         fixed = [mpmath.mpf(str(own.str(40, radius=False))) for own in at]
         # Exactly at rest, to as many digits as were proved.
@@ -535,6 +541,7 @@ def test_no_fixed_point_is_missed():
         )
         proved += found.proved
         points = rng.uniform(-1.5, 1.7, (2, 200))
+        field, determinant = np.full((2, 200), np.nan), np.zeros(200)
         with np.errstate(all="ignore"):
             for _ in range(40):
                 field = np.stack([evaluate(own, *points) + 0 * points[0] for own in slopes])
