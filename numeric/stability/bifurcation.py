@@ -160,7 +160,7 @@ def bifurcation(
     - `start`: parameters next to a fixed point at the first t, one array per player or all in one vector.
     - `span`: the first and the last t.
     - `parameter`: its name, to print.
-    - `settings`: of the steps, [`resolvent.numeric.equilibrium.continuation.Settings`][].
+    - `settings`: of the steps, `continuation.Settings`.
 
     **Returns:** a [`resolvent.numeric.Bifurcation`][]. Its branch ends early where the path says so: other branches
     that meet it are not followed, but counted in `path.reversals`.

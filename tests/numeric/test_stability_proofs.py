@@ -252,8 +252,10 @@ def test_existence():
     system = gradient_system(DOUBLE)
     made = prove_exists(system, [1.08, -0.91], 0.1)
     assert made.proved
-    assert made.unique_radius is not None and made.unique_radius > 0.02
-    assert made.radius is not None and made.radius < 1e-14
+    assert made.unique_radius is not None
+    assert made.unique_radius > 0.02
+    assert made.radius is not None
+    assert made.radius < 1e-14
     np.testing.assert_allclose(made.point, newton(system, made.point), atol=1e-15)
     assert prove_exists(system, [0.5, 0.5], 0.05).status == PROOF.refuted
     assert prove_exists(gradient_system(tandem()), [0.5, 0.5]).status == PROOF.undecided
