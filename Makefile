@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO_ARGS ?=
 # One file per worker at a time: tests of one file share what JAX has compiled. More than four workers only compile more.
-PYTEST_ARGS ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
+# In the order of collection, which conftest.py begins with the longest files.
+PYTEST_ARGS ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --only-binary :all: -c constraints.txt

@@ -21,6 +21,18 @@ MAPPINGS = Path("/proc/self/maps")
 MOST_MAPPINGS = 25_000
 
 
+# Those that take longest begin, so that nobody waits for them in the end.
+LONGEST = ("test_docs.py", "test_reproductions.py", "test_gradient_learners.py", "test_cli.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(
+        key=lambda item: (
+            LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)
+        )
+    )
+
+
 def make_room():
     if MAPPINGS.exists() and MAPPINGS.read_bytes().count(b"\n") > MOST_MAPPINGS:
         jax.clear_caches()

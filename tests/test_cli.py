@@ -845,7 +845,7 @@ def test_demo_tells_the_story(call):
         ("derive prisoners_dilemma --latex --average", "add --expanded"),
         ("derive prisoners_dilemma --latex --symmetric", "not with --symmetric"),
         ("derive prisoners_dilemma --average --policies grim --enclose 9", "not with --average"),
-        ("gradient prisoners_dilemma --learner loal", "did you mean 'lola'?"),
+        ("gradient prisoners_dilemma --learner lolla", "did you mean 'lola'?"),
         ("gradient prisoners_dilemma --learner lola:wrong", "taylor"),
         ("gradient prisoners_dilemma --learner naive:exact", "naive has no variants"),
         ("gradient prisoners_dilemma --policies tit_for_tat", "--parameters policies"),

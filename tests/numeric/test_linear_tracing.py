@@ -211,7 +211,7 @@ def test_iterated_games_trace_their_stage_game():
     assert repeated.path.points == stage.path.points
     game = prisoners_dilemma().iterated("9/10")
     assert linear_trace(game).policies == tuple(((0, 1),) * 5 for _ in "12")
-    with pytest.raises(ValueError, match='method="logarithmic"'):
+    with pytest.raises(ValueError, match="use the logarithmic one"):
         linear_trace(game, [grim(game, player) for player in (0, 1)])
     with pytest.raises(ValueError, match="hands tremble"):
         linear_trace(prisoners_dilemma().iterated("9/10", implementation_noise="1/100"))

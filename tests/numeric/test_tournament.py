@@ -280,16 +280,15 @@ def test_learners_that_remember_keep_their_own_memory_in_each_seating():
         np.testing.assert_allclose(cross.values[a, b], run.values, rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["even", "uneven"])
+@pytest.mark.parametrize("name", ["even", pytest.param("uneven", marks=pytest.mark.slow)])
 def test_compiled_games(name):
     """On both backends; more runs than are computed at a time, and no multiple of them."""
     if name == "even":
         values = closed_form(prisoners_dilemma().iterated("3/4")).compile(backend="program")
-        field = [Naive(0.5), OptimisticGradient(0.5)]
     else:
         stage = NormalForm([[[3, 0, 1], [5, 1, 2]], [[1, 4, 0], [2, 1, 6]]])
         values = closed_form(stage.iterated("3/4")).compile(backend="tensor")
-        field = [Naive(0.5), Naive(0.1)]
+    field = [Naive(0.5), Naive(0.1)]
     cross = tournament(values, field, jax.random.key(1), 3, batch=35)
     run = learn(values, field, jax.random.key(1), 3, batch=35)
     np.testing.assert_allclose(cross.values[0, 1], run.values, rtol=1e-11)
