@@ -27,8 +27,10 @@ def slope_of_likelihood(y: Array, problem: LogitProblem, weights: Array) -> Arra
     return weights @ (jnp.cosh(y[:-1]) * along[:-1]) / jnp.cosh(y[-1])
 
 
-slopes_of_likelihood = jax.jit(jax.vmap(slope_of_likelihood, in_axes=(0, None, None)))
-"""The same at many points."""
+@jax.jit
+def slopes_of_likelihood(points: Array, problem: LogitProblem, weights: Array) -> Array:
+    """The same at many points."""
+    return jax.vmap(slope_of_likelihood, in_axes=(0, None, None))(points, problem, weights)
 
 
 @jax.jit

@@ -70,9 +70,9 @@ class Plan:
     """How paths of one shape are followed."""
 
     def __init__(self, arrays: GameArrays, mirror: tuple[int, ...] | None) -> None:
-        self.num_actions = arrays.payoffs.shape[-(arrays.discounts.shape[-1]) :]
+        self.num_actions: tuple[int, ...] = arrays.payoffs.shape[-(arrays.discounts.shape[-1]) :]
         states = arrays.initial.shape[-1]
-        self.unknowns = states * (sum(self.num_actions) + len(self.num_actions))
+        self.unknowns: int = states * (sum(self.num_actions) + len(self.num_actions))
         self.newton: Newton = DenseTracing()
         if mirror is not None:
             self.newton = TwinTracing(mirror)

@@ -39,7 +39,7 @@ class Stage:
         self.memory: list[Node] = []
         self.remembered: list[Node] = []
         self.positive: list[Node] = []
-        self.start = len(self.inputs)
+        self.start: int = len(self.inputs)
 
     @classmethod
     def of(cls, values: Any) -> Stage:

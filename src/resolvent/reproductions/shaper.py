@@ -31,7 +31,7 @@ STARTS = 4
 STEPS = 100
 RESTARTS = 4
 
-MEMORIES = {
+MEMORIES: dict[str, ControllerMemory | CountsMemory] = {
     "context and history: two nodes": ControllerMemory(2),
     "context and history: counts of the last episode": CountsMemory(),
     "no context: two nodes, begun anew": ControllerMemory(2, context=False),
@@ -40,7 +40,10 @@ MEMORIES = {
     "no context and no history: one mixed action": ControllerMemory(1, history=False),
 }
 # Logits of fixed policies, to compare with: cooperate in start, CC, CD, DC, DD.
-FIXED = {"always defect": (-20.0,) * 5, "tit for tat": (20.0, 20.0, -20.0, 20.0, -20.0)}
+FIXED: dict[str, tuple[float, ...]] = {
+    "always defect": (-20.0,) * 5,
+    "tit for tat": (20.0, 20.0, -20.0, 20.0, -20.0),
+}
 
 
 def run(quick: bool = False, seed: int = 0, progress: bool | AbstractMeter = False) -> Reproduction:
