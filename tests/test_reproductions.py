@@ -263,7 +263,13 @@ CLOSE = {
 }
 
 
-@pytest.mark.parametrize("name", QUICK)
+# Of each kind of experiment one is run by default.
+LONG = ("sos_ipd", "cola_tables", "mfos_baselines", "lola_imp", "coala", "lola_dice")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(k, marks=pytest.mark.slow) if k in LONG else k for k in QUICK]
+)
 def test_quick_versions_agree(name):
     """Within three standard errors beyond rounding; what is deterministic to its last digit."""
     found = REPRODUCTIONS[name](quick=True)

@@ -248,6 +248,7 @@ def test_the_path_is_recorded_and_ends_at_one(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.path.policies[1], path.policies[1])
 
 
+@pytest.mark.slow
 def test_plots() -> None:
     pyplot = pytest.importorskip("matplotlib.pyplot")
     found = trace(GAME, "grim", symmetric=False)

@@ -204,7 +204,7 @@ def test_first_steps_are_exact_lola():
 @pytest.mark.parametrize(
     ("inner", "options"),
     [
-        ("step", {"lookahead": 0.0, "beta_out": 1.0}),
+        pytest.param("step", {"lookahead": 0.0, "beta_out": 1.0}, marks=pytest.mark.slow),
         pytest.param(
             "proximal",
             {"beta_out": 2.0, "beta_in": 2.0},
