@@ -204,7 +204,7 @@ def step_sizes(
     low, high = (_bound(own, k) for k, own in enumerate(over))
     whole = characteristic(checked, [symbol])
     rest, count = whole.without_one()
-    bounds: tuple[Any, Any] = (sympy.sympify(over[0]), sympy.sympify(over[1]))
+    bounds = _read_bound(over[0], 0), _read_bound(over[1], 1)
     if transverse:
         check_semisimple(checked, count)
     used = rest if transverse else whole
@@ -291,10 +291,17 @@ def check_semisimple(matrix: sympy.ImmutableMatrix, count: int) -> None:
 
 
 def _bound(value: Any, k: int) -> Bound:
-    number = sympy.sympify(value)
-    if number in (sympy.oo, -sympy.oo):
-        return None
-    return rational_root(rational(value, f"over[{k}]"))
+    number = _read_bound(value, k)
+    return None if number.is_infinite else rational_root(rational(number, f"over[{k}]"))
+
+
+def _read_bound(value: Any, k: int) -> sympy.Expr:
+    """A bound, of which text is read by the language of games and never evaluated."""
+    infinities: tuple[sympy.Expr, ...] = (sympy.S.Infinity, sympy.S.NegativeInfinity)
+    for infinity in infinities:
+        if not isinstance(value, str) and value == infinity:
+            return infinity
+    return smooth(value, f"over[{k}]")
 
 
 def rational(value: Any, name: str) -> Fraction:

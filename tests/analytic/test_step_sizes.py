@@ -219,6 +219,8 @@ def test_bad_input():
         step_sizes(Matrix([[ALPHA * BETA]]), ALPHA)
     with pytest.raises(ValueError, match="rational"):
         step_sizes(Matrix([[ALPHA]]), over=(0, sqrt(2)))
+    with pytest.raises(ValueError, match=r"over\[1\]"):
+        step_sizes(Matrix([[ALPHA]]), over=(0, "__import__('os').getpid()"))
     with pytest.raises(ValueError, match="expected a number"):
         step_sizes(Matrix([[ALPHA]])).contains(BETA)
     with pytest.raises(ValueError, match="all step sizes but one"):
