@@ -245,7 +245,7 @@ def _critical_points(own: Characteristic) -> list[RealRoot]:
 
 
 def conditions_of(own: Characteristic) -> tuple[sympy.Expr, ...]:
-    shown = [sympy.factor(f.expression(g)) for f in own.factors for g in f.conditions]
+    shown: list[Any] = [sympy.factor(f.expression(g)) for f in own.factors for g in f.conditions]
     return tuple(dict.fromkeys(g for g in shown if not g.is_positive))
 
 

@@ -12,7 +12,7 @@ leader's value $V_1(\theta(\alpha), b)$ is smooth; where the reply changes, it j
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -21,7 +21,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, nn
-from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
 from resolvent.analytic import tensor_kernel
@@ -36,23 +35,17 @@ from resolvent.numeric.decision import (
 )
 from resolvent.numeric.equilibrium.arrays import GameArrays, Policies
 from resolvent.numeric.learners.stacked import by_tensors
+from resolvent.numeric.metagame.interpolants import POINTS, resolved, top, zeros
 from resolvent.numeric.play import arrays_of, check_play
 
 Tree = Any
 Space = Literal["policies", "logits"]
 Floats = NDArray[np.floating]
 
-_POINTS = 33
-_NODES = np.cos(np.pi * (np.arange(_POINTS) + 0.5) / _POINTS)
-_TO_COEFFICIENTS = (2 / _POINTS) * chebyshev.chebvander(_NODES, _POINTS - 1).T
-_TO_COEFFICIENTS[0] /= 2
-# Of a function resolved: the last coefficients, of its unit or its largest value.
-_RESOLVED = 1e-12
 # What is always this small, in ranges of the follower's values, is zero.
 _ZERO = 1e-12
 # Zeros closer than this are one; no piece is shorter.
 _SLIVER = 1e-12
-_DEPTH = 10
 # Where in a part to look for its reply: nowhere that a symmetric game would have a tie.
 _INSIDE = (0.5437, 0.3819, 0.7231, 0.1732, 0.8817)
 
@@ -241,9 +234,9 @@ class _Line(NamedTuple):
         """`function` at many points, a fixed number at a time: one compiled program."""
         points = np.atleast_1d(np.asarray(alphas, float))
         found = []
-        for chunk in range(0, len(points), _POINTS):
-            some = points[chunk : chunk + _POINTS]
-            padded = np.concatenate([some, np.full(_POINTS - len(some), some[-1])])
+        for chunk in range(0, len(points), POINTS):
+            some = points[chunk : chunk + POINTS]
+            padded = np.concatenate([some, np.full(POINTS - len(some), some[-1])])
             fixed = (self.follower, self.leader_index, self.space, self.normalise)
             result = function(self.arrays, self.ends, padded, *rest, *fixed)
             found.append(jax.tree.map(lambda own, some=some: np.asarray(own)[: len(some)], result))
@@ -391,11 +384,11 @@ def _piece_in(line: _Line, low: float, high: float) -> Piece | None:
     for share in _INSIDE:
         middle = low + share * (high - low)
         reply = np.argmax(np.asarray(line.replies(middle).favourable), axis=-1)
-        parts = list(_resolved(lambda x, own=reply: line.cleared(x, own), low, high, 1.0))
+        parts = list(resolved(lambda x, own=reply: line.cleared(x, own), low, high, 1.0))
         largest = np.max([np.abs(part.samples).max(axis=0) for part in parts], axis=0)
         live = largest > _ZERO
         lowest = _lowest(line, reply, live)
-        marks = _merged([low, high, *(x for part in parts for x in _zeros(part, live))])
+        marks = _merged([low, high, *(x for part in parts for x in zeros(part, live))])
         gaps = (marks[:-1] + marks[1:]) / 2
         fails = lowest(gaps) < -_ZERO * 1e-2
         home = int(np.clip(np.searchsorted(marks, middle) - 1, 0, len(gaps) - 1))
@@ -419,7 +412,7 @@ def _piece_in(line: _Line, low: float, high: float) -> Piece | None:
             ~live,
             reply,
             (float(ends[0]), float(ends[1])),
-            _top(lambda x, own=reply: line.leader(x, own), start, end, line.unit),
+            top(lambda x, own=reply: line.leader(x, own), start, end, line.unit),
         )
     return None
 
@@ -440,9 +433,9 @@ def _sharpened(lowest: Any, mark: float, bad: float, good: float) -> float:
     towards = 1.0 if good > mark else -1.0
     bad, good = mark - towards * reach, mark + towards * reach
     while abs(good - bad) > 2 * np.spacing(max(abs(good), abs(bad))):
-        points = np.linspace(bad, good, _POINTS)
+        points = np.linspace(bad, good, POINTS)
         optimal = lowest(points) >= 0
-        first = int(np.argmax(optimal)) if optimal.any() else _POINTS - 1
+        first = int(np.argmax(optimal)) if optimal.any() else POINTS - 1
         if first == 0:
             return mark
         narrower = points[first - 1], points[first]
@@ -459,58 +452,3 @@ def _merged(marks: list[float]) -> Floats:
             kept.append(own)
     kept[-1] = max(marks)
     return np.array(kept)
-
-
-# Functions on an interval --------------------------------------------------------------------------
-
-
-class _Part(NamedTuple):
-    """A function on an interval: its samples `(points, ...)` and Chebyshev coefficients."""
-
-    low: float
-    high: float
-    samples: Floats
-    coefficients: Floats
-
-
-def _resolved(
-    function: Any, low: float, high: float, unit: float, depth: int = 0
-) -> Iterator[_Part]:
-    """Parts on each of which interpolation tells the function to about 12 digits of `unit`."""
-    samples = function(low + (high - low) * (_NODES + 1) / 2)
-    coefficients = np.tensordot(_TO_COEFFICIENTS, samples, axes=1)
-    size = max(float(np.abs(samples).max()), unit)
-    if np.abs(coefficients[-3:]).max() <= _RESOLVED * size or depth >= _DEPTH:
-        yield _Part(low, high, samples, coefficients)
-        return
-    middle = (low + high) / 2
-    yield from _resolved(function, low, middle, unit, depth + 1)
-    yield from _resolved(function, middle, high, unit, depth + 1)
-
-
-def _zeros(part: _Part, live: NDArray[np.bool_]) -> Iterator[float]:
-    """All zeros of those entries of a function that are not zero throughout."""
-    for entry in part.coefficients[:, live].T:
-        yield from _roots(part, entry)
-
-
-def _roots(part: _Part, coefficients: Floats) -> Iterator[float]:
-    size = np.abs(coefficients)
-    if size.max() == 0:
-        return
-    degree = int(np.flatnonzero(size > 1e-15 * size.max())[-1])
-    if degree == 0:
-        return
-    roots = chebyshev.chebroots(coefficients[: degree + 1])
-    real = roots.real[(np.abs(roots.imag) < 1e-7) & (np.abs(roots.real) <= 1 + 1e-9)]
-    yield from (part.low + (part.high - part.low) * (np.clip(real, -1, 1) + 1) / 2)
-
-
-def _top(function: Any, low: float, high: float, unit: float) -> tuple[float, float]:
-    """Where a smooth function is highest, and how high."""
-    points = [low, high]
-    for part in _resolved(function, low, high, unit):
-        points += list(_roots(part, chebyshev.chebder(part.coefficients)))
-    heights = function(points)
-    best = int(np.argmax(heights))
-    return float(points[best]), float(heights[best])
