@@ -21,7 +21,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from resolvent.analytic.value_function import CompiledValue
 from resolvent.numeric.equilibrium.continuation import (
@@ -265,6 +264,8 @@ def _value_and_slope(own: Array, player: int, problem: _Problem) -> tuple[Array,
 
 def _maximum(start: Any, player: int, problem: _Problem) -> NDArray[np.floating]:
     """A local maximum among the learners, near enough for Newton's method."""
+    from scipy.optimize import minimize  # a third of a second to import
+
     shape = np.shape(start)
 
     def down(x: NDArray[np.floating]) -> tuple[float, NDArray[np.floating]]:
