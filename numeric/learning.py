@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from resolvent.analytic.value_function import CompiledValue, ValueFunction, require_x64
 from resolvent.numeric import results
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.learners.learner import AbstractLearner, as_number
 from resolvent.numeric.loop import Carry, Job, Record, advance, begin
 from resolvent.numeric.meter import AbstractMeter, meter_of
@@ -277,14 +278,6 @@ def _check_learners(
             f"learners: expected one for all or one for each of {players} players, got {len(rules)}"
         )
     return rules
-
-
-def check_count(count: int, name: str, least: int) -> int:
-    if isinstance(count, bool) or not isinstance(count, (int, np.integer)):
-        raise TypeError(f"{name}: expected a whole number, got {count!r}")
-    if count < least:
-        raise ValueError(f"{name}: expected at least {least}, got {count}")
-    return int(count)
 
 
 def check_limit(limit: float | None, params: tuple[Array, ...], batched: bool) -> Array | None:

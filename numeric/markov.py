@@ -23,6 +23,7 @@ from jaxtyping import Float, Int
 from resolvent.analytic import tensor_kernel
 from resolvent.analytic.kernel import Numbers
 from resolvent.analytic.value_function import CompiledValue, check_parameters
+from resolvent.numeric.checks import check_player
 
 Tree = Any
 
@@ -75,17 +76,6 @@ def _delta(values: CompiledValue, at: _Solved, player: int) -> Array:
     return at.numbers.delta[values.structure.groups[player]]
 
 
-def _check_player(values: CompiledValue, player: int) -> None:
-    if (
-        isinstance(player, bool)
-        or not isinstance(player, int)
-        or not 0 <= player < values.num_players
-    ):
-        raise ValueError(
-            f"player: expected an index from 0 to {values.num_players - 1}, got {player!r}"
-        )
-
-
 def _require_discount(values: CompiledValue, what: str) -> None:
     if values.patient:
         raise ValueError(
@@ -108,7 +98,7 @@ def occupancy(values: CompiledValue, params: Tree, player: int = 0) -> Float[Arr
     to one. It does not depend on `values.normalise`.
     """
     at = _solve(values, params)
-    _check_player(values, player)
+    check_player(player, values)
     group = values.structure.groups[player]
     return tensor_kernel.weights(values.structure, at.solved.chains[group], at.factors[group])
 
@@ -134,7 +124,7 @@ def q_values(values: CompiledValue, params: Tree, player: int) -> Float[Array, "
     **Returns:** `(S, A_player)`, per state (also where the player does not see it), for the action that
     it means to take; in the units of `values.normalise`.
     """
-    _check_player(values, player)
+    check_player(player, values)
     at = _solve(values, params)
     _require_discount(values, "action values")
     gains, value = _gains(values, at, player)
@@ -152,7 +142,7 @@ def advantages(values: CompiledValue, params: Tree, player: int) -> Float[Array,
     **Returns:** `(S, A_player)`, in the units of `values.normalise`; in the limit of discount 1, in
     units of the payoffs (gained once, not per round).
     """
-    _check_player(values, player)
+    check_player(player, values)
     at = _solve(values, params)
     gains, _ = _gains(values, at, player)
     gaps = gains[:, :, None] - gains[:, None, :]
@@ -210,7 +200,7 @@ def best_response(values: CompiledValue, params: Tree, player: int) -> BestRespo
     **Raises:** `ValueError` where the player does not see the state (its problem is then not one of a
     Markov chain), and in the limit of discount 1.
     """
-    _check_player(values, player)
+    check_player(player, values)
     given = _solve(values, params)
     _require_discount(values, "best responses")
     if not values.structure.seen[player]:

@@ -35,6 +35,7 @@ from jax.scipy.special import xlogy
 from jaxtyping import Bool, Float, Int
 
 from resolvent.analytic.value_function import CompiledValue, require_x64
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.decision import (
     Decision,
     decision_of,
@@ -44,7 +45,6 @@ from resolvent.numeric.decision import (
     worths,
 )
 from resolvent.numeric.equilibrium.arrays import GameArrays, Policies
-from resolvent.numeric.learning import check_count
 from resolvent.numeric.play import check_play, play_of
 
 Tree = Any

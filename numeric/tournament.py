@@ -11,9 +11,10 @@ from jax import Array
 
 from resolvent.analytic.value_function import ValueFunction, require_x64
 from resolvent.numeric import results
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.cross_table import Tournament
 from resolvent.numeric.learners.learner import AbstractLearner
-from resolvent.numeric.learning import check_count, check_limit, check_start
+from resolvent.numeric.learning import check_limit, check_start
 from resolvent.numeric.meter import AbstractMeter, meter_of
 from resolvent.numeric.results import RESULTS
 from resolvent.numeric.run import norms_of_failed, provenance_of

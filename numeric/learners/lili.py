@@ -22,6 +22,7 @@ from jax.core import Tracer
 
 from resolvent.analytic.value_function import ValueFunction
 from resolvent.numeric import tree
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.learners.learner import (
     AbstractLearner,
     Info,
@@ -30,7 +31,6 @@ from resolvent.numeric.learners.learner import (
     as_optional_number,
     lookahead_rates,
 )
-from resolvent.numeric.learning import check_count
 from resolvent.numeric.scan import scan
 
 Tree = Any

@@ -23,6 +23,7 @@ from jax import Array
 
 from resolvent.analytic.value_function import CompiledValue, ValueFunction
 from resolvent.numeric import tree
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.learners.learner import (
     AbstractLearner,
     Info,
@@ -31,7 +32,6 @@ from resolvent.numeric.learners.learner import (
     lookahead_rates,
 )
 from resolvent.numeric.learners.stacked import by_tensors, like_entry
-from resolvent.numeric.learning import check_count
 from resolvent.numeric.metagame.controller_game import stationary
 from resolvent.numeric.metagame.memory import CountsPolicy
 from resolvent.numeric.play import arrays_of, check_play

@@ -45,6 +45,7 @@ from resolvent.analytic.value_function import (
     require_x64,
 )
 from resolvent.numeric import tree
+from resolvent.numeric.checks import check_player
 from resolvent.numeric.learners.learner import AbstractLearner, as_nonnegative
 from resolvent.numeric.learners.stacked import by_tensors
 from resolvent.numeric.metagame.coala_coplayers import (
@@ -146,10 +147,7 @@ def coala_gradient(
     require_x64()
     if not isinstance(values, ValueFunction):
         raise TypeError(f"values: expected a ValueFunction, got {type(values).__name__}")
-    if isinstance(player, bool) or player not in range(values.num_players):
-        raise ValueError(
-            f"player: expected an index from 0 to {values.num_players - 1}, got {player!r}"
-        )
+    check_player(player, values)
     number = None if batch is None else check_batch(batch)
     coplayers = coplayers_of(
         values,

@@ -39,9 +39,9 @@ from resolvent.analytic.value_function import (
     check_parameters,
     require_x64,
 )
+from resolvent.numeric.checks import check_count, check_player
 from resolvent.numeric.learners.learner import as_nonnegative, lookahead_rates
 from resolvent.numeric.learners.stacked import by_tensors
-from resolvent.numeric.metagame.coala_coplayers import check_count
 from resolvent.numeric.metagame.coala_noise import Noisy, first_order
 from resolvent.numeric.play import GameArrays, arrays_of, check_play, play_of
 
@@ -167,11 +167,8 @@ def enumerate_batches(
         values, "enumeration of batches", "coala_gradient, the limit of large batches"
     )
     for name, number in (("batch", batch), ("rounds", rounds), ("episodes", episodes)):
-        check_count(name, number)
-    if isinstance(player, bool) or player not in range(values.num_players):
-        raise ValueError(
-            f"player: expected an index from 0 to {values.num_players - 1}, got {player!r}"
-        )
+        check_count(number, name)
+    check_player(player, values)
     rates = lookahead_rates(as_nonnegative(inner_rate), None, values.num_players)
     arrays = check_parameters(params, values.shapes)
     dense = by_tensors(compiled)

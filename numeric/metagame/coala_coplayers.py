@@ -9,6 +9,7 @@ from jax import Array
 from jax.core import Tracer
 
 from resolvent.analytic.value_function import ValueFunction
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.learners.learner import AbstractLearner, as_nonnegative, lookahead_rates
 from resolvent.numeric.learners.naive import Naive
 from resolvent.numeric.play import check_play
@@ -52,9 +53,9 @@ def coplayers_of(
 
     **Raises:** `ValueError` or `TypeError`, naming the argument.
     """
-    check_count("episodes", episodes)
+    check_count(episodes, "episodes")
     if truncate is not None:
-        check_count("truncate", truncate)
+        check_count(truncate, "truncate")
     if objective not in ("all", "final"):
         raise ValueError(f"objective: expected 'all' or 'final', got {objective!r}")
     players = values.num_players
@@ -82,16 +83,6 @@ def coplayers_of(
             )
         check_play(values, "the 1/B correction of COALA", INSTEAD)
     return Coplayers(rules, rates, batch, episodes, objective, check_memory(memory), truncate)
-
-
-def check_count(name: str, number: Any) -> int:
-    """A whole number from 1.
-
-    **Raises:** `ValueError` for another.
-    """
-    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        raise ValueError(f"{name}: expected a whole number from 1, got {number!r}")
-    return number
 
 
 def check_batch(batch: Any) -> Array:

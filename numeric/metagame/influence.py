@@ -22,10 +22,10 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from resolvent.analytic.value_function import CompiledValue, ValueFunction
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.decision import index_of
 from resolvent.numeric.learners.learner import AbstractLearner, as_nonnegative
 from resolvent.numeric.learners.stacked import by_tensors
-from resolvent.numeric.learning import check_count
 from resolvent.numeric.metagame.context import policies_from_counts
 from resolvent.numeric.metagame.memory import Rules
 from resolvent.numeric.metagame.shaper import check_starts

@@ -22,8 +22,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from resolvent.analytic.value_function import CompiledValue
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.learners.learner import as_nonnegative
-from resolvent.numeric.learning import check_count
 from resolvent.numeric.metagame.influence import Influence
 from resolvent.numeric.play import Play, arrays_of
 

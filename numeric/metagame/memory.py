@@ -22,8 +22,8 @@ from jaxtyping import Float
 
 from resolvent.analytic.value_function import CompiledValue
 from resolvent.numeric import tree
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.learners.learner import AbstractLearner, as_nonnegative
-from resolvent.numeric.learning import check_count
 from resolvent.numeric.metagame.context import counts_of, log_likelihood
 from resolvent.numeric.metagame.controller_game import (
     ControllerGame,

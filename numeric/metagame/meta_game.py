@@ -32,10 +32,11 @@ from jaxtyping import Float
 
 from resolvent.analytic.value_function import ValueFunction, require_x64
 from resolvent.numeric import tree
+from resolvent.numeric.checks import check_count, check_player
 from resolvent.numeric.learners.learner import AbstractLearner
 from resolvent.numeric.learners.stacked import like_entry
-from resolvent.numeric.learning import check_count, check_start
-from resolvent.numeric.metagame.meta_policy import AbstractMetaPolicy, check_player
+from resolvent.numeric.learning import check_start
+from resolvent.numeric.metagame.meta_policy import AbstractMetaPolicy
 from resolvent.numeric.scan import Memory, check_memory, scan
 
 Tree = Any

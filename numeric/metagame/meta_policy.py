@@ -22,6 +22,7 @@ from jax import Array
 from jaxtyping import Float
 
 from resolvent.analytic.value_function import CompiledValue, ValueFunction, require_x64
+from resolvent.numeric.checks import check_player
 
 Sees = Literal["policies", "parameters"]
 """What a meta-policy is a function of: the probabilities that logits stand for, or the parameters themselves."""
@@ -202,16 +203,6 @@ def _shape_of(values: Any, player: Any) -> tuple[int, ...]:
     if not isinstance(values, ValueFunction):
         raise TypeError(f"values: expected a ValueFunction, got {type(values).__name__}")
     return values.shapes[check_player(player, values)]
-
-
-def check_player(player: Any, values: ValueFunction) -> int:
-    """**Raises:** `ValueError` for a player that is not there."""
-    whole = isinstance(player, (int, np.integer)) and not isinstance(player, bool)
-    if not whole or not 0 <= player < values.num_players:
-        raise ValueError(
-            f"player: expected a whole number from 0 to {values.num_players - 1}, got {player!r}"
-        )
-    return int(player)
 
 
 def _size_of(values: ValueFunction) -> int:

@@ -26,7 +26,7 @@ from jax import Array, lax
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from resolvent.numeric.learning import check_count
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.metagame.conditioning import conditioning
 from resolvent.numeric.metagame.meta_game import MetaGame, Seat, worth
 from resolvent.numeric.metagame.meta_policy import AbstractMetaPolicy

@@ -24,10 +24,10 @@ from jax import Array, lax
 from jaxtyping import Float
 
 from resolvent.analytic.value_function import ValueFunction
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.decision import index_of
 from resolvent.numeric.learners.learner import AbstractLearner, as_nonnegative
 from resolvent.numeric.learners.stacked import by_tensors
-from resolvent.numeric.learning import check_count
 from resolvent.numeric.metagame.context import check_horizon
 from resolvent.numeric.metagame.memory import (
     AbstractMemory,

@@ -12,8 +12,8 @@ import numpy as np
 from jax import Array, lax
 from numpy.typing import NDArray
 
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.learners.learner import as_nonnegative
-from resolvent.numeric.learning import check_count
 from resolvent.numeric.metagame.shaper import ShaperTrial
 from resolvent.numeric.metagame.trial_records import CHAOTIC, TRIAL
 from resolvent.numeric.meter import AbstractMeter, meter_of

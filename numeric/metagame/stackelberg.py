@@ -26,12 +26,13 @@ from numpy.typing import NDArray
 
 from resolvent.analytic import tensor_kernel
 from resolvent.analytic.value_function import CompiledValue, ValueFunction
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.decision import decision_of, leader_of, replaced, replies_to, worths
 from resolvent.numeric.equilibrium.arrays import GameArrays, Policies
 from resolvent.numeric.learners.adam import Adam
 from resolvent.numeric.learners.learner import AbstractLearner, Info, as_nonnegative
 from resolvent.numeric.learners.stacked import by_tensors
-from resolvent.numeric.learning import check_count, check_start
+from resolvent.numeric.learning import check_start
 from resolvent.numeric.metagame.reply_pieces import Switch, reply_pieces
 from resolvent.numeric.play import arrays_of, check_play
 

@@ -23,6 +23,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from resolvent.analytic.value_function import CompiledValue
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.equilibrium.continuation import (
     PATHS,
     Linearisation,
@@ -31,7 +32,6 @@ from resolvent.numeric.equilibrium.continuation import (
     follow,
     solve_bordered,
 )
-from resolvent.numeric.learning import check_count
 from resolvent.numeric.metagame.coala import solved
 from resolvent.numeric.metagame.meta_game import MetaGame, mean_over_starts
 from resolvent.numeric.metagame.meta_policy import ConstantPolicy

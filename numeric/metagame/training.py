@@ -14,7 +14,7 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from resolvent.numeric import tree
-from resolvent.numeric.learning import check_count
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.metagame.conditioning import Slope, growths
 from resolvent.numeric.metagame.evolution import evolve
 from resolvent.numeric.metagame.meta_game import MetaGame

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resolvent.analytic.value_function import ValueFunction, require_x64
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.stability.classification import FixedPoint, classify, number
 from resolvent.numeric.stability.jacobian import GameSystem, split
 from resolvent.numeric.stability.zeros import Found, box, newton, sort_out, spread
@@ -171,9 +172,3 @@ def statuses(found: Found, inside: NDArray[np.bool_]) -> SEARCH:
     )
     codes = np.where(inside, inner, np.where(found.converged, outer, lost))
     return jax.tree.unflatten(jax.tree.structure(SEARCH.inside), [codes])
-
-
-def check_count(count: int, what: str) -> None:
-    """**Raises:** `ValueError` unless it is a whole number of at least 1."""
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f"{what}: expected a whole number of at least 1, got {count!r}")

@@ -20,7 +20,8 @@ from jax import Array
 from numpy.typing import NDArray
 
 from resolvent.analytic.value_function import ValueFunction, require_x64
-from resolvent.numeric.learning import check_count, check_start
+from resolvent.numeric.checks import check_count
+from resolvent.numeric.learning import check_start
 from resolvent.numeric.stability.drawing import axes
 from resolvent.numeric.stability.maps import coordinate_names, gradient
 

@@ -23,8 +23,9 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from resolvent.analytic.value_function import ValueFunction, require_x64
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.learners.learner import AbstractLearner
-from resolvent.numeric.learning import check_count, check_start
+from resolvent.numeric.learning import check_start
 from resolvent.numeric.stability.maps import Learners, joint_map, rules_of
 
 

@@ -18,8 +18,9 @@ from jax import Array
 from numpy.typing import NDArray
 
 from resolvent.analytic.value_function import ValueFunction, require_x64
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.learners.learner import AbstractLearner
-from resolvent.numeric.learning import check_count, learn
+from resolvent.numeric.learning import learn
 from resolvent.numeric.results import RESULTS
 from resolvent.numeric.run import Run
 from resolvent.numeric.stability.drawing import axes

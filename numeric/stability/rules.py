@@ -24,10 +24,11 @@ from jax import Array, lax
 from numpy.typing import NDArray
 
 from resolvent.analytic.value_function import ValueFunction
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.learners.learner import AbstractLearner
 from resolvent.numeric.loop import joint_update
 from resolvent.numeric.stability.classification import number
-from resolvent.numeric.stability.fixed_points import axes, check_count, within
+from resolvent.numeric.stability.fixed_points import axes, within
 from resolvent.numeric.stability.jacobian import point_of, ravel, split
 from resolvent.numeric.stability.spectrum import Spectrum, spectrum
 from resolvent.numeric.stability.zeros import SINGULAR, Zero, box, newton, sort_out, spread

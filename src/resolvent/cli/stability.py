@@ -84,7 +84,10 @@ def stability(
     if as_json:
         output.print_json({"game": _game_record(game), **_record(table, (low, high))})
     else:
-        _print(output.console(), game, table, (low, high))
+        out = output.console()
+        _print(out, game, table, (low, high))
+        for path in filter(None, (markdown, plot)):
+            out.print(output.dim(f"  Wrote {path}"), soft_wrap=True)
     if not len(table.game_points):
         raise FailedError(
             f"no fixed point was found with parameters from {low} to {high}; try another --region or more --starts"
