@@ -1,5 +1,11 @@
 """What is played: exact, immutable games. Nothing here needs JAX or a solver."""
 
+from resolvent.games.axelrod import axelrod_strategy as axelrod_strategy
+from resolvent.games.axelrod import from_axelrod as from_axelrod
+from resolvent.games.axelrod import to_axelrod as to_axelrod
+from resolvent.games.axelrod_catalogue import AXELROD_STRATEGIES as AXELROD_STRATEGIES
+from resolvent.games.axelrod_catalogue import STEWART_PLOTKIN as STEWART_PLOTKIN
+from resolvent.games.axelrod_catalogue import AxelrodStrategy as AxelrodStrategy
 from resolvent.games.catalogue import CATALOGUE as CATALOGUE
 from resolvent.games.catalogue import awkward as awkward
 from resolvent.games.catalogue import battle_of_the_sexes as battle_of_the_sexes

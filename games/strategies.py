@@ -44,7 +44,7 @@ def memory_one(
     Raises `ValueError` if the player cannot see what the strategy depends on: with reactive
     observation `tit_for_tat` can be played and `grim` cannot.
     """
-    _require_two_by_two(game, player)
+    require_two_by_two(game, player)
     given = {"start": start, "cc": cc, "cd": cd, "dc": dc, "dd": dd}
     numbers = {name: _probability(value, name) for name, value in given.items()}
     after = {(0, 0): "cc", (0, 1): "cd", (1, 0): "dc", (1, 1): "dd"}
@@ -129,7 +129,8 @@ def _every_row(
     return (row,) * game.policy_shapes[player][0]
 
 
-def _require_two_by_two(game: IteratedGame, player: int) -> None:
+def require_two_by_two(game: IteratedGame, player: int) -> None:
+    """Check that a game has two players with two actions each who remember something, and the index of one."""
     if not isinstance(game, IteratedGame):
         raise TypeError(f"game must be an IteratedGame; got {shorten(game)}")
     if game.num_actions != (2, 2):

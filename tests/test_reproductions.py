@@ -6,6 +6,7 @@ hand.
 
 import json
 import math
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ import pytest
 
 from resolvent.games import own_view, prisoners_dilemma, tit_for_tat
 from resolvent.numeric import Naive, joint_update, tree
-from resolvent.reproductions import REPRODUCTIONS, Curve, Reproduction, Row
+from resolvent.reproductions import REPRODUCTIONS, Curve, Reproduction, Row, stewart_plotkin
 from resolvent.reproductions.lola_dice import LookAheads
 from resolvent.reproductions.lola_ipd import dilemma, reciprocal
 from resolvent.reproductions.measure import mean, share, spread
@@ -254,6 +255,7 @@ QUICK = {
     "lili": (1, 1),
     "coala": (3, 1),
     "impossibility": (8, 4),
+    "stewart_plotkin": (18, 0),
 }
 CLOSE = {
     # Where nothing is random, or theory says where runs end: rows, and to how many decimals.
@@ -293,6 +295,23 @@ def test_same_seed_same_numbers():
     once, again, other = (REPRODUCTIONS["sos_random"](quick=True, seed=k) for k in (4, 4, 5))
     numbers = [[row.ours for row in found.rows] for found in (once, again, other)]
     assert numbers[0] == numbers[1] != numbers[2]
+
+
+def test_simulated_tournaments_are_those_of_the_file():
+    """What the library simulated, averaged over the others, is what the reproduction compares with."""
+    file = Path(__file__).parent / "references" / "axelrod_tournament.json"
+    runs = {run["what"]: run for run in json.loads(file.read_text())["runs"]}
+    for what, kept, matches in (
+        ("200 turns", stewart_plotkin.SIMULATED, stewart_plotkin.MATCHES),
+        ("200 turns, noise 1/20", stewart_plotkin.SIMULATED_NOISE, stewart_plotkin.MATCHES_NOISE),
+    ):
+        totals = dict.fromkeys(kept, 0.0)
+        for first, second, (own, _), (other, _) in runs[what]["pairs"]:
+            if first != second:
+                totals[first] += own
+                totals[second] += other
+        assert runs[what]["repetitions"] == matches
+        assert {k: round(total / (len(kept) - 1), 5) for k, total in totals.items()} == kept
 
 
 @pytest.mark.slow

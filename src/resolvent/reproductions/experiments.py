@@ -131,6 +131,11 @@ _ALL = (
         "Letcher, arXiv:2005.12649",
         "a zero-sum game in which no learner converges and none diverges",
     ),
+    Experiment(
+        "stewart_plotkin",
+        "Stewart and Plotkin, PNAS 109, 10134",
+        "the memory-one part of their tournament, exactly, beside the Axelrod library's simulation",
+    ),
 )
 
 REPRODUCTIONS: Mapping[str, Experiment] = MappingProxyType({own.name: own for own in _ALL})
