@@ -35,6 +35,13 @@ from resolvent.numeric.equilibrium.priors import mixed_with_uniform as mixed_wit
 from resolvent.numeric.equilibrium.priors import random_priors as random_priors
 from resolvent.numeric.equilibrium.pure import PureEquilibria as PureEquilibria
 from resolvent.numeric.equilibrium.pure import pure_equilibria as pure_equilibria
+from resolvent.numeric.equilibrium.pure_payoffs import (
+    PureEquilibriumPayoffs as PureEquilibriumPayoffs,
+)
+from resolvent.numeric.equilibrium.pure_payoffs import PureFamily as PureFamily
+from resolvent.numeric.equilibrium.pure_payoffs import (
+    pure_equilibrium_payoffs as pure_equilibrium_payoffs,
+)
 from resolvent.numeric.equilibrium.quantal_response import QuantalResponse as QuantalResponse
 from resolvent.numeric.equilibrium.quantal_response import logit_equilibrium as logit_equilibrium
 from resolvent.numeric.equilibrium.rationality import RATIONALITY as RATIONALITY
