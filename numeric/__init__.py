@@ -1,4 +1,4 @@
-"""Runs: compiled values, what they say about a game, learners, and equilibria. Nothing is sampled."""
+"""Runs: compiled values, what they say about a game, learners, and equilibria. Nothing but estimators is sampled."""
 
 from resolvent.analytic.value_function import CompiledValue as CompiledValue
 from resolvent.analytic.value_function import ValueFunction as ValueFunction
@@ -38,6 +38,8 @@ from resolvent.numeric.equilibrium import LogitBranch as LogitBranch
 from resolvent.numeric.equilibrium import NashSubset as NashSubset
 from resolvent.numeric.equilibrium import Path as Path
 from resolvent.numeric.equilibrium import PureEquilibria as PureEquilibria
+from resolvent.numeric.equilibrium import PureEquilibriumPayoffs as PureEquilibriumPayoffs
+from resolvent.numeric.equilibrium import PureFamily as PureFamily
 from resolvent.numeric.equilibrium import QuantalResponse as QuantalResponse
 from resolvent.numeric.equilibrium import RationalityEstimate as RationalityEstimate
 from resolvent.numeric.equilibrium import Regret as Regret
@@ -67,6 +69,7 @@ from resolvent.numeric.equilibrium import opponent_schedule as opponent_schedule
 from resolvent.numeric.equilibrium import payoff_dominance as payoff_dominance
 from resolvent.numeric.equilibrium import polished as polished
 from resolvent.numeric.equilibrium import pure_equilibria as pure_equilibria
+from resolvent.numeric.equilibrium import pure_equilibrium_payoffs as pure_equilibrium_payoffs
 from resolvent.numeric.equilibrium import random_priors as random_priors
 from resolvent.numeric.equilibrium import regret as regret
 from resolvent.numeric.equilibrium import risk_dominance as risk_dominance
@@ -75,6 +78,49 @@ from resolvent.numeric.equilibrium import trace as trace
 from resolvent.numeric.equilibrium import trace_batch as trace_batch
 from resolvent.numeric.equilibrium import traced_equilibria as traced_equilibria
 from resolvent.numeric.equilibrium import verify as verify
+from resolvent.numeric.estimators import ESTIMATORS as ESTIMATORS
+from resolvent.numeric.estimators import AbstractCritic as AbstractCritic
+from resolvent.numeric.estimators import AbstractEstimator as AbstractEstimator
+from resolvent.numeric.estimators import AbstractSampledUpdate as AbstractSampledUpdate
+from resolvent.numeric.estimators import ActorCritic as ActorCritic
+from resolvent.numeric.estimators import AlignmentLimit as AlignmentLimit
+from resolvent.numeric.estimators import Benchmark as Benchmark
+from resolvent.numeric.estimators import BenchmarkCell as BenchmarkCell
+from resolvent.numeric.estimators import BreakEven as BreakEven
+from resolvent.numeric.estimators import CustomEstimator as CustomEstimator
+from resolvent.numeric.estimators import DiCE as DiCE
+from resolvent.numeric.estimators import Downstream as Downstream
+from resolvent.numeric.estimators import Estimated as Estimated
+from resolvent.numeric.estimators import EvolutionStrategies as EvolutionStrategies
+from resolvent.numeric.estimators import ExactCost as ExactCost
+from resolvent.numeric.estimators import ExactCritic as ExactCritic
+from resolvent.numeric.estimators import Experience as Experience
+from resolvent.numeric.estimators import FiniteDifferences as FiniteDifferences
+from resolvent.numeric.estimators import GivenCritic as GivenCritic
+from resolvent.numeric.estimators import GradientMoments as GradientMoments
+from resolvent.numeric.estimators import HessianLimit as HessianLimit
+from resolvent.numeric.estimators import LoadedDiCE as LoadedDiCE
+from resolvent.numeric.estimators import LOLADiCE as LOLADiCE
+from resolvent.numeric.estimators import LOLAPolicyGradient as LOLAPolicyGradient
+from resolvent.numeric.estimators import NoCritic as NoCritic
+from resolvent.numeric.estimators import OptimalBaseline as OptimalBaseline
+from resolvent.numeric.estimators import Reinforce as Reinforce
+from resolvent.numeric.estimators import SampledAlignment as SampledAlignment
+from resolvent.numeric.estimators import SampledLOLA as SampledLOLA
+from resolvent.numeric.estimators import SampledLOQA as SampledLOQA
+from resolvent.numeric.estimators import SampledValues as SampledValues
+from resolvent.numeric.estimators import SurrogateEstimator as SurrogateEstimator
+from resolvent.numeric.estimators import Trajectories as Trajectories
+from resolvent.numeric.estimators import alignment_limit as alignment_limit
+from resolvent.numeric.estimators import benchmark as benchmark
+from resolvent.numeric.estimators import downstream as downstream
+from resolvent.numeric.estimators import gradient_covariance as gradient_covariance
+from resolvent.numeric.estimators import gradient_moments as gradient_moments
+from resolvent.numeric.estimators import hessian_limit as hessian_limit
+from resolvent.numeric.estimators import learned_critic as learned_critic
+from resolvent.numeric.estimators import lookahead_gradient as lookahead_gradient
+from resolvent.numeric.estimators import optimal_baseline as optimal_baseline
+from resolvent.numeric.estimators import sample as sample
 from resolvent.numeric.learners import BRS as BRS
 from resolvent.numeric.learners import COALA as COALA
 from resolvent.numeric.learners import COLA as COLA

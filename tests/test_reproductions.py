@@ -240,6 +240,7 @@ QUICK = {
     "lola_ipd": (7, 1),
     "lola_imp": (2, 0),
     "lola_dice": (4, 0),
+    "dice": (7, 0),
     "sos_tandem": (9, 0),
     "sos_ipd": (10, 0),
     "sos_random": (6, 1),
@@ -266,7 +267,7 @@ CLOSE = {
 
 
 # Of each kind of experiment one is run by default.
-LONG = ("sos_ipd", "cola_tables", "mfos_baselines", "lola_imp", "coala", "lola_dice")
+LONG = ("sos_ipd", "cola_tables", "mfos_baselines", "lola_imp", "coala", "lola_dice", "dice")
 
 
 @pytest.mark.parametrize(

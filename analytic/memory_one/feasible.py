@@ -25,6 +25,7 @@ from itertools import product
 from typing import Any
 
 from resolvent.analytic.memory_one.drawing import fill
+from resolvent.analytic.memory_one.exact_lp import Vector, dot, maximise
 from resolvent.analytic.memory_one.polygon import Point, Polygon, hull
 from resolvent.games import NormalForm, exact
 from resolvent.games.rational import leaves, shorten
@@ -58,8 +59,8 @@ class Minmax:
         mixtures = (self.punishment, self.security)
         return (
             all(min(own) >= 0 and sum(own) == 1 for own in mixtures)
-            and max(_dot(row, self.punishment) for row in self.table) == self.mixed
-            and min(_dot(column, self.security) for column in columns) == self.mixed
+            and max(dot(row, self.punishment) for row in self.table) == self.mixed
+            and min(dot(column, self.security) for column in columns) == self.mixed
             and min(map(max, columns)) == self.pure
         )
 
@@ -257,25 +258,11 @@ def _extreme(points: list[tuple[Fraction, ...]]) -> tuple[tuple[Fraction, ...], 
 
 def _most(
     costs: Sequence[Fraction], rows: Sequence[Sequence[Fraction]], bounds: Sequence[Fraction]
-) -> tuple[Fraction, tuple[Fraction, ...]]:
-    """The largest c x with A x <= b and x >= 0, for b >= 0, and an x that has it.
-
-    Only in this form, where 0 is a solution: from elsewhere SymPy 1.14 starts by a search that gives
-    wrong answers where entries of b are 0.
-    """
-    from sympy import Matrix, Rational
-    from sympy.solvers.simplex import linprog
-
-    def row(numbers: Sequence[Fraction]) -> list[Any]:
-        return [Rational(x.numerator, x.denominator) for x in numbers]
-
-    solved = linprog([[-c for c in row(costs)]], [row(own) for own in rows], Matrix(row(bounds)))
-    value, solution = solved
-    return -Fraction(str(value)), tuple(Fraction(str(x)) for x in solution)
-
-
-def _dot(left: Sequence[Fraction], right: Sequence[Fraction]) -> Fraction:
-    return sum((x * y for x, y in zip(left, right, strict=True)), Fraction(0))
+) -> tuple[Fraction, Vector]:
+    """The largest c x with A x <= b and x >= 0, for b >= 0 and a c x that has a bound, and an x that has it."""
+    found = maximise(costs, rows, bounds)
+    assert found is not None  # rows bound what both callers maximise
+    return dot(costs, found), found
 
 
 def _number(value: object, name: str) -> Fraction:

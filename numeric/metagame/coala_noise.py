@@ -26,11 +26,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float
 
-from resolvent.analytic import tensor_kernel
 from resolvent.analytic.value_function import CompiledValue
-from resolvent.numeric.equilibrium.arrays import follows
+from resolvent.numeric.estimators.moments import gradient_covariance
 from resolvent.numeric.metagame.coala_coplayers import Objective
-from resolvent.numeric.play import play_of
 
 
 def score_covariance(
@@ -46,48 +44,8 @@ def score_covariance(
     **Returns:** `(d, d)`, for all parameters of `players` one after the other, in the squared units of the values
     per parameter.
     """
-    play = play_of(values, params)
-    joint, arrays = play.joint, play.arrays
-    states, size = joint.shape[0], len(joint.shape) - 1
-    weights = joint.reshape(states, -1)
-    drawn, ahead, means = [], [], []
-    for j in players:
-        ell = scores(values, params, j)
-        along = [1] * size
-        along[j] = ell.shape[1]
-        spread = jnp.broadcast_to(ell.reshape(states, *along, -1), (*joint.shape, ell.shape[-1]))
-        x = (play.joint_advantages(j)[..., None] * spread).reshape(states, weights.shape[1], -1)
-        onwards = play.resolvent(arrays.discounts[j], jnp.einsum("su,sua->sa", weights, x))
-        drawn.append(x)
-        ahead.append(follows(arrays, onwards).reshape(x.shape))
-        means.append(arrays.initial @ onwards)
-
-    def block(a: int, b: int) -> Array:
-        g_j, g_k = (arrays.discounts[players[own]] for own in (a, b))
-        visits = play.resolvent_left(g_j * g_k, arrays.initial)
-        often = visits[:, None] * weights
-        later = jnp.einsum("su,sui,suk->ik", often, drawn[a], drawn[b] + g_k * ahead[b])
-        earlier = g_j * jnp.einsum("su,sui,suk->ik", often, ahead[a], drawn[b])
-        return later + earlier - jnp.outer(means[a], means[b])
-
-    each = range(len(players))
-    return jnp.block([[block(a, b) for b in each] for a in each])
-
-
-def scores(
-    values: CompiledValue, params: tuple[Array, ...], player: int
-) -> Float[Array, "states actions size"]:
-    """The gradients of log probabilities of intended actions by the player's parameters; 0 where an action is never
-    played, where they have no weight."""
-
-    def policy(own: Array) -> Array:
-        joint = (*params[:player], own, *params[player + 1 :])
-        return tensor_kernel.policies_of(values.kernel, joint)[player]
-
-    chances = policy(params[player])
-    slopes = jax.jacobian(policy)(params[player]).reshape(*chances.shape, -1)
-    played = chances[..., None] > 0
-    return jnp.where(played, slopes / jnp.where(played, chances[..., None], 1), 0)
+    pairs = [(player, player) for player in players]
+    return gradient_covariance(values, params, "exact_advantage", pairs)
 
 
 # What noise adds ---------------------------------------------------------------------------

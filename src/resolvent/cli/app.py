@@ -852,6 +852,145 @@ def stability(
     )
 
 
+@app.command(short_help="Sampled estimators against the exact derivatives.")
+def benchmark(
+    game: Game,
+    estimators: Annotated[
+        str,
+        typer.Option("--estimators", "-e", metavar="NAMES", help="Which, by commas, or all."),
+    ] = "reinforce,actor_critic,dice,loaded_dice",
+    quantities: Annotated[
+        str,
+        typer.Option("--quantities", metavar="NAMES", help="Some of gradient, hessian, lola."),
+    ] = "gradient,hessian,lola",
+    batches: Annotated[
+        str, typer.Option(metavar="NUMBERS", help="Trajectories per estimate, by commas.")
+    ] = "64,512",
+    horizon: Annotated[
+        int, typer.Option(min=1, metavar="ROUNDS", help="Rounds of a trajectory.")
+    ] = 150,
+    repeats: Annotated[
+        int, typer.Option(min=2, metavar="N", help="Estimates of each kind at each point.")
+    ] = 10,
+    points: Annotated[
+        int, typer.Option("--points", min=1, metavar="N", help="Random policies to estimate at.")
+    ] = 1,
+    scale: Annotated[
+        str, typer.Option(metavar="NUMBER", help="Standard deviation of their logits.")
+    ] = "1",
+    player: Annotated[int, typer.Option(metavar="NUMBER", help="Whose value, from 1.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of all randomness.")] = 0,
+    normalise: Annotated[
+        Scale, typer.Option(help="Values per round, or discounted sums.")
+    ] = Scale.sum,
+    discount: Discount = None,
+    memory: Memory = None,
+    observe: Observe = None,
+    initial: Initial = None,
+    implementation_noise: ImplementationNoise = None,
+    observation_noise: ObservationNoise = None,
+    settings: Settings = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Save it, .json or .csv.", show_default=False
+        ),
+    ] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.md", help="Write the table.", show_default=False),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw errors (also .pdf, .svg).", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure bias, variance, correlation and error of sampled estimators against the exact value, and their time.
+
+    \b
+    resolvent benchmark prisoners_dilemma
+    resolvent benchmark prisoners_dilemma -e dice,mao,loaded_dice,lvc --batches 64,512,4096 --points 3
+    resolvent benchmark stag_hunt -e all --quantities gradient --output result.csv --plot result.png
+
+    Estimators: reinforce, reinforce_whole_return, reinforce_baseline, actor_critic, dice, dice_baseline, mao,
+    loaded_dice, lvc, lola_pg, finite_differences, evolution_strategies; with exact critics but for reinforce and
+    dice. The quantity lola is the shaping term at a look-ahead of 1.
+    """
+    from resolvent.cli.benchmark import Wanted
+    from resolvent.cli.benchmark import benchmark as command
+
+    finished = command(
+        Asked(
+            game,
+            discount,
+            memory,
+            observe,
+            initial,
+            implementation_noise,
+            observation_noise,
+            settings or (),
+        ),
+        Wanted(
+            estimators,
+            quantities,
+            batches,
+            horizon,
+            repeats,
+            points,
+            scale,
+            player,
+            seed,
+            _scale(normalise),
+        ),
+        save,
+        markdown,
+        plot,
+        as_json,
+    )
+    if not finished:
+        raise KeyboardInterrupt
+
+
+@app.command(short_help="What kind of policy a policy is, and at which discounts.")
+def classify(
+    game: Game,
+    policy: Annotated[
+        str,
+        typer.Argument(
+            metavar="POLICY",
+            help="A name (grim, tit_for_tat, always:D), or chances START,CC,CD,DC,DD, own action first.",
+        ),
+    ],
+    player: Annotated[int, typer.Option(metavar="N", help="Whose policy it is, from 1.")] = 1,
+    discount: Discount = None,
+    memory: Memory = None,
+    initial: Initial = None,
+    implementation_noise: ImplementationNoise = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Say what kind of policy a policy is: nice, partner, rival, equalizer, zero-determinant, Nash, at which discounts.
+
+    \b
+    resolvent classify prisoners_dilemma tit_for_tat
+    resolvent classify prisoners_dilemma 1,1,0,0,1 --discount 9/10
+    resolvent classify prisoners_dilemma:T=5,R=3,P=1,S=0 1,8/9,4/9,4/9,2/9 --discount 9/10
+    resolvent classify public_goods always:D --json
+
+    Exact, against every strategy of the others: sets of discounts in [0, 1) have algebraic ends. Four chances
+    leave out the first round's, which is then the one after mutual cooperation.
+    """
+    from resolvent.cli.classify import classify as command
+
+    command(
+        Asked(game, discount, memory, None, initial, implementation_noise, None, settings or ()),
+        policy,
+        player,
+        as_json,
+    )
+
+
 @app.command(short_help="Run a published table again: published, ours, difference.")
 def reproduce(
     name: Annotated[

@@ -366,10 +366,11 @@ def joint_policy(
 ) -> tuple[ExactPolicy, ...]:
     """`name` for all players or `name,name` for each: `tit_for_tat,always:D`."""
     specs = _per_player(text, game.num_players, option)
-    return tuple(_policy(spec, game, player, option) for player, spec in enumerate(specs))
+    return tuple(policy(spec, game, player, option) for player, spec in enumerate(specs))
 
 
-def _policy(spec: str, game: DynamicGame, player: int, option: str) -> ExactPolicy:
+def policy(spec: str, game: DynamicGame, player: int, option: str) -> ExactPolicy:
+    """One player's policy by name: `tit_for_tat`, `always:D`, `memory_one:1:1:0:1:0`."""
     name, *fields = (piece.strip() for piece in spec.split(":"))
     key = name.lower().replace("-", "_")
     if key not in _POLICIES:

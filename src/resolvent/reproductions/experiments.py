@@ -57,6 +57,11 @@ _ALL = (
         "the exact iterated prisoner's dilemma from zero, with 0 to 3 look-aheads",
     ),
     Experiment(
+        "dice",
+        "DiCE, arXiv:1802.05098, and Loaded DiCE, arXiv:1909.10549",
+        "sampled gradients and Hessians of the iterated prisoner's dilemma against the exact ones",
+    ),
+    Experiment(
         "sos_tandem",
         "SOS, arXiv:1811.08469",
         "the tandem game: where every learner ends, beside closed forms",
