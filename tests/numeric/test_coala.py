@@ -459,7 +459,7 @@ def test_what_is_wrong_is_said(values):
         return coala_gradient(game, params, **settings)
 
     for changed, message in (
-        ({"episodes": 0}, "episodes: expected a whole number from 1"),
+        ({"episodes": 0}, "episodes: expected at least 1"),
         ({"inner_rate": None}, "inner_rate: expected the step"),
         ({"inner_rate": [0.1] * 3}, "inner_rate: expected a number, or one for each of 2"),
         ({"objective": "last"}, "objective: expected 'all' or 'final'"),
@@ -467,7 +467,7 @@ def test_what_is_wrong_is_said(values):
         ({"batch": 4}, "use batch=None"),
         ({"batch": 0}, "batch: expected at least 1"),
         ({"batch": 4, "opponents": LOLA(1.0)}, "batch: the correction is that of naive"),
-        ({"truncate": 0}, "truncate: expected a whole number"),
+        ({"truncate": 0}, "truncate: expected at least 1"),
         ({"player": 2}, "player: expected an index from 0 to 1"),
     ):
         with pytest.raises(ValueError, match=message):
