@@ -183,6 +183,8 @@ def relation_space(
     width = size + offsets + players + 1
     g = flint.fmpq(1) if discount is None else discount
     pairs = process.recurrent_pairs() if discount is None else sorted(process.payoffs)
+    if g == 0:  # nothing but the first round counts
+        pairs = [(s, k) for s, k in pairs if process.initial[s] != 0]
     rows = []
     for s, k in pairs:
         row = [flint.fmpq(0)] * width

@@ -634,3 +634,15 @@ def test_plots():
     ax = alliance(public_goods(3, 2).iterated("9/10"), (0, 1), discount="average").plot(points=3)
     assert ax.collections
     pyplot.close("all")
+
+
+def test_one_round_only():
+    """Without a future the outcomes of the first round are all there is: two of them lie on a line."""
+    game = prisoners_dilemma(5, 3, 1, 0).iterated("9/10")
+    held = enforced(game, 0, grim(game, 0), discount=0)
+    assert len(held.relations) == 1
+    assert held.relations[0].holds((Fraction(3), Fraction(3)))
+    assert held.relations[0].holds((Fraction(0), Fraction(5)))
+    tossed = memory_one(game, 0, "1/2", 1, 0, 0, 0)
+    (line,) = enforced(game, 0, tossed, discount=0).relations
+    assert line.holds((Fraction(4), Fraction(3, 2))) and line.holds((Fraction(1, 2), Fraction(3)))
