@@ -111,7 +111,7 @@ class Trait:
             return f"not defined: {self.undefined}"
         average = ""
         if self.average is not None and self.average != self.discounts.near_one:
-            average = f"; {'also' if self.average else 'not'} in the average, g -> 1"
+            average = f"; {'but' if self.average else 'not'} in the average, g -> 1"
         return f"{self.discounts}{average}"
 
     @property

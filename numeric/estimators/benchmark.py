@@ -43,7 +43,7 @@ def benchmark(
     values: CompiledValue,
     params: Sequence[Any] | Array,
     estimators: Mapping[str, Any] | Sequence[Any],
-    quantities: Sequence[Quantity] = ("gradient", "hessian", "lola"),
+    quantities: Sequence[str] = ("gradient", "hessian", "lola"),
     batches: Sequence[int] = (64, 256, 1024),
     *,
     horizon: int = 150,
@@ -86,7 +86,7 @@ def benchmark(
     sizes = tuple(sorted({check_count(own, "batches") for own in _sequence(batches, "batches")}))
     horizon, chunk = check_count(horizon, "horizon"), check_count(chunk, "chunk")
     repeats, player = check_count(repeats, "repeats", least=2), check_player(player, values)
-    key = jax.random.key(key) if isinstance(key, int) and not isinstance(key, bool) else key
+    randomness = key if isinstance(key, Array) else jax.random.key(check_count(key, "key", least=0))
     arrays, batched = check_start(params, values, profiles, scale)
     points = [
         tuple(own[p] if batched else own for own in arrays)
@@ -94,7 +94,9 @@ def benchmark(
     ]
     missing = _check_offers(field, values, points[0], wanted, player, horizon)
     left_out = {(name, q) for name, q, _ in missing}
-    todo = [(name, q) for name in field for q in wanted if (name, q) not in left_out]
+    todo: list[tuple[str, Quantity]] = [
+        (name, q) for name in field for q in wanted if (name, q) not in left_out
+    ]
 
     meter = meter_of(progress)
     meter.open(len(todo) * len(sizes) * repeats * len(points), f"benchmark, {values.name}")
@@ -110,7 +112,7 @@ def benchmark(
             known = _known(setting, field[name]) if quantity == "gradient" else (np.nan, np.nan)
             for batch in sizes:
                 job = _Job(name, field[name], quantity, batch)
-                cell = _measured(setting, job, truths[quantity], known, key, meter, done)
+                cell = _measured(setting, job, truths[quantity], known, randomness, meter, done)
                 cells.append(cell)
                 done += repeats * len(points)
     except KeyboardInterrupt:
@@ -280,9 +282,10 @@ def _sequence(own: Any, name: str) -> Sequence[Any]:
 
 
 def _check_quantities(quantities: Any) -> tuple[Quantity, ...]:
+    known: tuple[Quantity, ...] = get_args(Quantity)
     for own in _sequence(quantities, "quantities"):
-        if own not in get_args(Quantity):
-            raise ValueError(f"quantities: expected some of {get_args(Quantity)}, got {own!r}")
+        if own not in known:
+            raise ValueError(f"quantities: expected some of {known}, got {own!r}")
     return tuple(dict.fromkeys(quantities))
 
 
@@ -299,7 +302,8 @@ def _named(estimators: Any) -> dict[str, AbstractEstimator]:
                 raise TypeError(
                     f"estimators: expected estimators such as DiCE(), or functions; got {given!r}"
                 )
-            own = CustomEstimator(own)
+            function: Any = own
+            own = CustomEstimator(function)
         title = signature(own) if name is None else name
         if not isinstance(title, str) or not title or title in field:
             raise ValueError(f"estimators: expected different names, got {title!r}")
@@ -364,7 +368,8 @@ def _plain(own: Any) -> Any:
     if isinstance(own, AbstractCritic):
         if isinstance(own, GivenCritic):
             return np.asarray(own.table).tolist()
-        return {NoCritic: None, ExactCritic: "exact"}.get(type(own), type(own).__name__)
+        names: dict[type, str | None] = {NoCritic: None, ExactCritic: "exact"}
+        return names.get(type(own), type(own).__name__)
     if isinstance(own, (Array, np.ndarray)):
         return np.asarray(own).tolist()
     return own

@@ -48,10 +48,11 @@ def jacobian(
     `params[j]`."""
     if isinstance(estimator, SurrogateEstimator):
         trajectories = rollout(values, params, key, batch, horizon)
-        return tuple(
-            jax.grad(lambda own, i=i: estimator.objective(values, own, trajectories, i))(params)
-            for i in players
-        )
+
+        def slope(i: int) -> Params:
+            return jax.grad(lambda own: estimator.objective(values, own, trajectories, i))(params)
+
+        return tuple(map(slope, players))
     return tuple(
         tuple(
             estimator.gradient(values, params, key, i, j, batch, horizon)

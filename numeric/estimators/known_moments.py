@@ -47,17 +47,21 @@ def _asked(
     estimator: AbstractEstimator, values: CompiledValue, player: int
 ) -> dict[str, Any] | None:
     """The estimator as `gradient_moments` knows it."""
-    if type(estimator) not in (Reinforce, DiCE, ActorCritic, LoadedDiCE):
+    if isinstance(estimator, ActorCritic):
+        tau = estimator.gae if estimator.discounted_weights else None
+    elif isinstance(estimator, LoadedDiCE):
+        tau = estimator.tau
+    elif isinstance(estimator, (Reinforce, DiCE)):
+        # Trajectories that are centred are not independent.
+        tau = None if estimator.centred else 1.0
+    else:
+        return None
+    if tau is None:
         return None
     critic = _critic(estimator.critic, player)
     close = "critic" if estimator.closed else "zero"
     if isinstance(estimator, (ActorCritic, LoadedDiCE)):
-        if isinstance(estimator, ActorCritic) and not estimator.discounted_weights:
-            return None
-        tau = estimator.gae if isinstance(estimator, ActorCritic) else estimator.tau
         return {"estimator": "gae", "tau": float(tau), "critic": critic, "close": close}
-    if estimator.centred:  # trajectories are not independent
-        return None
     to_go = isinstance(estimator, DiCE) or estimator.reward_to_go
     name = "reward_to_go" if to_go else "reinforce"
     return {"estimator": name, "critic": critic, "baseline": critic, "close": close}
