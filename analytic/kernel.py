@@ -6,12 +6,15 @@ of scalars, the tensor kernel on arrays.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import Array, lax
+from jax.extend.core import Primitive
 from jax.flatten_util import ravel_pytree
+from jax.interpreters import ad, batching, mlir
 
 from resolvent.analytic.parameters import Parameterisation
 from resolvent.analytic.structure import Structure
@@ -85,12 +88,36 @@ def _tie(tree: Tree) -> Tree:
     return back(flat)
 
 
-@jax.custom_jvp
 def _tie_tangents(tree: Tree) -> Tree:
     """`tree`; only its tangents are tied, since a tie in a loop hides equal numbers from XLA."""
-    return tree
+    leaves, structure = jax.tree.flatten(tree)
+    return jax.tree.unflatten(structure, _tied.bind(*leaves))
 
 
-@_tie_tangents.defjvp
-def _tie_tangents_jvp(primals: tuple[Tree], tangents: tuple[Tree]) -> tuple[Tree, Tree]:
-    return primals[0], _tie(tangents[0])
+# A primitive and not `jax.custom_jvp`: a batch has to reach all parts, as a tangent does. A part that the batch does
+# not reach while its tangent is tied to parts that it does reach is what JAX 0.10 cannot differentiate.
+_tied = Primitive("tie_tangents")
+_tied.multiple_results = True
+_tied.def_impl(lambda *parts: list(parts))
+_tied.def_abstract_eval(lambda *parts: list(parts))
+mlir.register_lowering(_tied, lambda _, *parts: parts)
+
+
+def _tied_jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    parts = _tied.bind(*primals)
+    if all(isinstance(own, ad.Zero) for own in tangents):
+        return parts, tangents
+    return parts, _tie([ad.instantiate_zeros(own) for own in tangents])
+
+
+def _tied_batch(parts: Sequence[Any], axes: Sequence[Any]) -> tuple[Any, Any]:
+    size = next(x.shape[axis] for x, axis in zip(parts, axes, strict=True) if axis is not None)
+    batched = [
+        jnp.broadcast_to(x, (size, *jnp.shape(x))) if axis is None else jnp.moveaxis(x, axis, 0)
+        for x, axis in zip(parts, axes, strict=True)
+    ]
+    return _tied.bind(*batched), [0] * len(batched)
+
+
+ad.primitive_jvps[_tied] = _tied_jvp
+batching.primitive_batchers[_tied] = _tied_batch

@@ -337,3 +337,35 @@ def test_parameters_of_exact_policies():
     assert all(float(x) == 0.25 for x in params[1].ravel())
     with pytest.raises((TypeError, ValueError)):
         values.parameters([[["one", "2/3"]] * 5] * 2)
+
+
+@pytest.mark.parametrize("backend", ["program", "tensor"])
+def test_a_gradient_of_a_batch_is_the_batch_of_gradients(backend):
+    """Also where a part of the linear system, here that of the start, does not depend on what is batched."""
+    values = closed_form(prisoners_dilemma().iterated("3/4", initial="uniform")).compile(
+        backend=backend
+    )
+    first, second = jax.random.normal(jax.random.key(0), (2, 3, 4, 1))
+
+    def one(own):
+        return values((own, second[0]))[0]
+
+    whole = jax.jit(jax.grad(lambda own: jax.vmap(one)(own).sum()))(first)
+    each = jnp.stack([values.jacobian((own, second[0]))[0][0] for own in first])
+    np.testing.assert_allclose(whole, each, rtol=1e-12, atol=1e-14)
+
+
+def test_a_gradient_of_a_batch_of_second_order_products():
+    values = closed_form(prisoners_dilemma().iterated("3/4", initial="uniform")).compile()
+    first, second = jax.random.normal(jax.random.key(0), (2, 3, 4, 1))
+
+    def product(own):
+        return jnp.sum(values.cross((own, second[0]), 1, 0, 1, second[1]))
+
+    whole = jax.jit(jax.grad(lambda own: jax.vmap(product)(own).sum()))(first)
+    step = 1e-5
+    for run, row in ((0, 1), (2, 3)):
+        moved = [product(first[run].at[row, 0].add(way * step)) for way in (1, -1)]
+        np.testing.assert_allclose(
+            whole[run, row, 0], (moved[0] - moved[1]) / (2 * step), rtol=1e-7
+        )
