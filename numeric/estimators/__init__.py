@@ -40,7 +40,6 @@ from resolvent.numeric.estimators.optimal_baseline import OptimalBaseline as Opt
 from resolvent.numeric.estimators.optimal_baseline import optimal_baseline as optimal_baseline
 from resolvent.numeric.estimators.reinforce import Reinforce as Reinforce
 from resolvent.numeric.estimators.rollouts import Trajectories as Trajectories
-from resolvent.numeric.estimators.rollouts import check_sampling as check_sampling
 from resolvent.numeric.estimators.rollouts import sample as sample
 from resolvent.numeric.estimators.sampled_alignment import SampledAlignment as SampledAlignment
 from resolvent.numeric.estimators.sampled_loqa import SampledLOQA as SampledLOQA

@@ -9,6 +9,7 @@ import jax
 from jax import Array
 
 from resolvent.analytic.value_function import CompiledValue, ValueFunction
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.estimators.estimator import AbstractEstimator
 from resolvent.numeric.estimators.intended import check_sampled
 from resolvent.numeric.estimators.sampled_values import SampledValues, folded
@@ -52,9 +53,7 @@ class Estimated(AbstractLearner):
         if not isinstance(self.estimator, AbstractEstimator):
             raise TypeError(f"estimator: expected one, such as DiCE(), got {self.estimator!r}")
         for name, least in (("batch", 1), ("horizon", 1), ("seed", 0)):
-            own = getattr(self, name)
-            if isinstance(own, bool) or not isinstance(own, int) or own < least:
-                raise ValueError(f"{name}: expected an integer of at least {least}, got {own!r}")
+            check_count(getattr(self, name), name, least)
 
     def check(self, values: ValueFunction, player: int) -> None:
         self.rule.check(self._sampled(values, jax.random.key(self.seed)), player)

@@ -17,6 +17,7 @@ from jax import Array, lax
 from jaxtyping import Float
 
 from resolvent.analytic.value_function import CompiledValue
+from resolvent.numeric.checks import check_player
 from resolvent.numeric.estimators.critics import AbstractCritic
 from resolvent.numeric.estimators.intended import intended_play
 from resolvent.numeric.estimators.rollouts import Trajectories, log_probabilities, rollout
@@ -139,7 +140,8 @@ class SurrogateEstimator(AbstractEstimator):
         batch: int,
         horizon: int,
     ) -> Array:
-        check_players(values, player, wrt)
+        check_player(player, values)
+        check_player(wrt, values, "wrt")
         trajectories = rollout(values, params, key, batch, horizon)
         return jax.grad(
             lambda own: self.objective(values, replaced(params, {wrt: own}), trajectories, player)
@@ -155,7 +157,9 @@ class SurrogateEstimator(AbstractEstimator):
         batch: int,
         horizon: int,
     ) -> Float[Array, "rows columns"]:
-        check_players(values, player, *wrt)
+        check_player(player, values)
+        check_player(wrt[0], values, "wrt")
+        check_player(wrt[1], values, "wrt")
         j, k = wrt
         slope = self._slope(values, params, key, player, (j, k), batch, horizon)
         block = jax.jacfwd(slope)(params[j])
@@ -172,7 +176,9 @@ class SurrogateEstimator(AbstractEstimator):
         batch: int,
         horizon: int,
     ) -> Array:
-        check_players(values, player, *wrt)
+        check_player(player, values)
+        check_player(wrt[0], values, "wrt")
+        check_player(wrt[1], values, "wrt")
         j, k = wrt
         slope = self._slope(values, params, key, player, (k, j), batch, horizon)
         # Mixed derivatives of a surrogate commute: along u comes last, and no Hessian is formed.
@@ -204,15 +210,6 @@ class SurrogateEstimator(AbstractEstimator):
 
     def rounds(self, size: int, batch: int, horizon: int) -> int:
         return batch * horizon
-
-
-def check_players(values: CompiledValue, *players: int) -> None:
-    """Refuse a player that the game does not have, which arrays would take for another one."""
-    for player in players:
-        if not 0 <= player < values.num_players:
-            raise ValueError(
-                f"player: expected a number from 0 to {values.num_players - 1}, got {player}"
-            )
 
 
 def replaced(params: Params, entries: dict[int, Array]) -> Params:

@@ -20,10 +20,10 @@ from jax import Array
 from jaxtyping import Float
 
 from resolvent.analytic.value_function import CompiledValue
+from resolvent.numeric.checks import check_player
 from resolvent.numeric.estimators.estimator import (
     AbstractEstimator,
     Params,
-    check_players,
     replaced,
 )
 from resolvent.numeric.estimators.finite_differences import as_positive
@@ -54,7 +54,8 @@ class EvolutionStrategies(AbstractEstimator):
         batch: int,
         horizon: int,
     ) -> Array:
-        check_players(values, player, wrt)
+        check_player(player, values)
+        check_player(wrt, values, "wrt")
         noise, play = jax.random.split(key)
         epsilon = {wrt: jax.random.normal(noise, (batch, params[wrt].size))}
         gains = self._returns(values, params, play, player, epsilon, horizon)
@@ -71,7 +72,9 @@ class EvolutionStrategies(AbstractEstimator):
         batch: int,
         horizon: int,
     ) -> Float[Array, "rows columns"]:
-        check_players(values, player, *wrt)
+        check_player(player, values)
+        check_player(wrt[0], values, "wrt")
+        check_player(wrt[1], values, "wrt")
         j, k = wrt
         noise, play, centre = jax.random.split(key, 3)
         epsilon = {

@@ -20,10 +20,10 @@ from jax.core import Tracer
 from jaxtyping import Float
 
 from resolvent.analytic.value_function import CompiledValue
+from resolvent.numeric.checks import check_player
 from resolvent.numeric.estimators.estimator import (
     AbstractEstimator,
     Params,
-    check_players,
     replaced,
 )
 from resolvent.numeric.estimators.rollouts import rollout
@@ -63,7 +63,8 @@ class FiniteDifferences(AbstractEstimator):
         batch: int,
         horizon: int,
     ) -> Array:
-        check_players(values, player, wrt)
+        check_player(player, values)
+        check_player(wrt, values, "wrt")
         own = params[wrt]
         units = jnp.eye(own.size).reshape(-1, *own.shape)
         signs = jnp.array([1.0, -1.0])
@@ -90,7 +91,9 @@ class FiniteDifferences(AbstractEstimator):
         batch: int,
         horizon: int,
     ) -> Float[Array, "rows columns"]:
-        check_players(values, player, *wrt)
+        check_player(player, values)
+        check_player(wrt[0], values, "wrt")
+        check_player(wrt[1], values, "wrt")
         j, k = wrt
         rows, columns = jnp.eye(params[j].size), jnp.eye(params[k].size)
         signs = jnp.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])

@@ -18,14 +18,14 @@ import jax
 from jax import Array
 
 from resolvent.analytic.value_function import CompiledValue, ValueFunction
+from resolvent.numeric.checks import check_count, check_player
 from resolvent.numeric.estimators.dice import DiCE
 from resolvent.numeric.estimators.estimator import (
     Params,
     SurrogateEstimator,
-    check_players,
     replaced,
 )
-from resolvent.numeric.estimators.rollouts import check_size, rollout
+from resolvent.numeric.estimators.rollouts import rollout
 from resolvent.numeric.estimators.sampled_update import AbstractSampledUpdate
 from resolvent.numeric.learners.learner import as_number, lookahead_rates
 
@@ -47,9 +47,9 @@ class LOLADiCE(AbstractSampledUpdate):
     inner_batch: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
-        check_size("lookaheads", self.lookaheads)
+        check_count(self.lookaheads, "lookaheads")
         if self.inner_batch is not None:
-            check_size("inner_batch", self.inner_batch)
+            check_count(self.inner_batch, "inner_batch")
 
     def update(
         self,
@@ -60,7 +60,7 @@ class LOLADiCE(AbstractSampledUpdate):
         batch: int,
         horizon: int,
     ) -> Array:
-        check_players(values, player)
+        check_player(player, values)
         keys = jax.random.split(key, self.lookaheads + 1)
         steps = lookahead_rates(self.lookahead, None, len(params))
 
@@ -110,7 +110,7 @@ def lookahead_gradient(
 
     **Returns:** an array like `params[player]`.
     """
-    check_size("lookaheads", lookaheads)
+    check_count(lookaheads, "lookaheads")
     steps = lookahead_rates(as_number(lookahead), None, len(params))
 
     def objective(own: Array) -> Array:

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jaxtyping import Float, Int
 
-from resolvent.analytic.value_function import CompiledValue, ValueFunction
+from resolvent.analytic.value_function import CompiledValue
+from resolvent.numeric.checks import check_count
 from resolvent.numeric.estimators.intended import intended_play, intended_policies
 
 
@@ -52,46 +53,21 @@ class Trajectories(eqx.Module):
         return jnp.einsum("btn,tn->bn", self.rewards, self.weights)
 
 
-def check_sampling(values: ValueFunction, name: str, instead: str) -> CompiledValue:
-    """`values`, if they are of a discounted game: what can be sampled.
-
-    **Arguments:** `name`: of what samples; `instead`: what to use in place.
-
-    **Raises:** `ValueError` otherwise, saying so.
-    """
-    if not isinstance(values, CompiledValue):
-        raise ValueError(
-            f"values: {name} samples play, and a user's own function has none; use {instead}"
-        )
-    if values.patient:
-        raise ValueError(
-            f"values: {name} samples discounted play and expects a discount below 1, got the limit of discount 1; "
-            f"use {instead}, or a discount close to 1"
-        )
-    return values
-
-
-def check_size(name: str, size: int) -> None:
-    """Refuse a number of trajectories or rounds that is none."""
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise ValueError(f"{name}: expected a whole number from 1, got {size!r}")
-
-
 def rollout(
     values: CompiledValue, params: tuple[Array, ...], key: Array, batch: int, horizon: int
 ) -> Trajectories:
     """Sample play of `params`.
 
-    **Arguments:** `values`: checked by `check_sampling`; `params`: arrays; `key`: a JAX random key; `batch`: how many
+    **Arguments:** `values`: compiled; `params`: arrays; `key`: a JAX random key; `batch`: how many
     trajectories; `horizon`: of how many rounds.
 
     **Returns:** [`resolvent.numeric.Trajectories`][]; constant in `params`.
 
-    **Raises:** `ValueError` for a user's own function, in the limit of discount 1, and for a `batch` or `horizon` that
-    is not a whole number from 1.
+    **Raises:** `ValueError` for a user's own function, in the limit of discount 1, and for a `batch` or `horizon` below
+    1; `TypeError` for one that is no whole number.
     """
-    check_size("batch", batch)
-    check_size("horizon", horizon)
+    check_count(batch, "batch")
+    check_count(horizon, "horizon")
     play = intended_play(values, lax.stop_gradient(params))
     arrays = play.arrays
     flat = (1 - arrays.discounts)[:, None, None] * arrays.payoffs.reshape(

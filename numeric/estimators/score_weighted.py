@@ -11,9 +11,10 @@ from jax import Array, lax
 from jaxtyping import Float
 
 from resolvent.analytic.value_function import CompiledValue
+from resolvent.numeric.checks import check_player
 from resolvent.numeric.estimators.advantages import generalised_advantages
 from resolvent.numeric.estimators.critics import AbstractCritic
-from resolvent.numeric.estimators.estimator import Params, check_players, replaced
+from resolvent.numeric.estimators.estimator import Params, replaced
 from resolvent.numeric.estimators.intended import intended_play
 from resolvent.numeric.estimators.rollouts import Trajectories, log_probabilities, rollout
 from resolvent.numeric.estimators.sampled_update import AbstractSampledUpdate
@@ -50,7 +51,7 @@ class ScoreWeightedUpdate(AbstractSampledUpdate):
         self, values: CompiledValue, params: Params, trajectories: Trajectories, player: int
     ) -> Float[Array, " batch"]:
         """One number per trajectory, the gradient of whose mean by one's parameters is the update."""
-        check_players(values, player)
+        check_player(player, values)
         play = intended_play(values, lax.stop_gradient(params))
         counts = self.score_weights(play, trajectories, player)
         logs = log_probabilities(values, params, trajectories)[..., player]
