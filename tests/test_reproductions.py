@@ -315,9 +315,14 @@ def test_simulated_tournaments_are_those_of_the_file():
         assert {k: round(total / (len(kept) - 1), 5) for k, total in totals.items()} == kept
 
 
+# Rows that differ, as the pages say and explain.
+DIFFERENT = {"dice": ["Mao, 128: gradient"]}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REPRODUCTIONS)
 def test_full_versions_agree(name):
     found = REPRODUCTIONS[name]()
     assert not found.quick
-    assert found.agrees, str(found)
+    different = [row.what for row in found.rows if row.verdict == "differs"]
+    assert different == DIFFERENT.get(name, []), str(found)
