@@ -259,22 +259,28 @@ class _Solver:
         **Returns:** F and `None`; or `None` and the share of the steps at which it ends.
         """
         flat, share, stride = jnp.asarray(self.naive), 0.0, 0.1
+        slope = _tangent(self.form, self.eta, jnp.asarray(share), flat)
         while share < 1:
             stride = min(stride, 1 - share)
             if stride < 1e-9:
                 return None, share
             here = jnp.asarray(share + stride)
-            ahead = flat + stride * _tangent(self.form, self.eta, jnp.asarray(share), flat)
+            ahead = flat + stride * slope
             better = _newton(self.form, here * self.eta, ahead[None], 12)[0]
             gap, singular = map(np.asarray, _examine(self.form, here * self.eta, better))
             size = 1 + float(jnp.abs(better).max())
             # The prediction must be near what it is corrected to, lest it be another branch.
             near = float(jnp.abs(better - ahead).max()) <= 1e-2 * size
             # A step must not end where branches meet, unless the last.
-            simple = share + stride == 1 or singular[-1] > 1e-9 * singular[0]
+            regular = singular[-1] > 1e-9 * singular[0]
+            simple = regular or share + stride == 1
             solved = np.abs(gap).max() <= 1e-11 * size**2 and simple
-            if near and solved:
-                flat, share, stride = better, share + stride, stride * 2
+            onwards = _tangent(self.form, self.eta, here, better)
+            # Nor may it turn: where branches cross, another one is near and goes another way.
+            turn, length = (float(jnp.abs(x).max()) for x in (onwards - slope, slope))
+            straight = not regular or turn <= 0.5 * length + 1e-6 * size
+            if near and solved and straight:
+                flat, slope, share, stride = better, onwards, share + stride, stride * 2
             else:
                 stride /= 2
         return np.asarray(flat), None
