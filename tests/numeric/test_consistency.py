@@ -161,6 +161,7 @@ def test_partial_gradients_iterated_are_competitive_gradient():
     assert np.abs(np.concatenate(limit) - u).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_three_players_of_unequal_sizes_and_steps():
     values, Q, b = quadratic((1, 2, 1))
     eta = np.array([0.03, 0.05, 0.02])

@@ -242,7 +242,7 @@ def test_three_players():
 
 def test_degenerate_games_of_three_players():
     rng = Random(11)
-    games = [random_game(rng, 2, 2, 2, high=3) for _ in range(25)]
+    games = [random_game(rng, 2, 2, 2, high=3) for _ in range(8)]
     pays = np.array(random_game(rng, 2, 2, 2, high=9).payoffs, dtype=object)
     games.append(NormalForm(np.concatenate([pays, pays[:, :, :, :1]], axis=3)))  # identical actions
     games.append(NormalForm(pays[:, :, :1]))  # one action

@@ -147,7 +147,7 @@ def two_by_two(number: int, symmetric: bool) -> tuple[GameArrays, np.ndarray]:
     return arrays, np.log(products[:, 0] / products[:, 1])
 
 
-@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize("symmetric", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_uniform_prior_selects_the_risk_dominant_equilibrium(symmetric: bool) -> None:
     arrays, dominance = two_by_two(400, symmetric)
     traced = trace_batch(arrays, width=16)
@@ -269,7 +269,7 @@ def test_plots() -> None:
 @pytest.mark.parametrize(
     ("number", "states", "players", "actions"),
     [
-        pytest.param(20, 4, 2, 2, id="4-2-2"),
+        pytest.param(8, 2, 2, 2, id="2-2-2"),
         pytest.param(200, 4, 2, 2, id="200-of-4-2-2", marks=pytest.mark.slow),
         pytest.param(200, 8, 3, 2, id="200-of-8-3-2", marks=pytest.mark.slow),
         pytest.param(200, 16, 2, 4, id="200-of-16-2-4", marks=pytest.mark.slow),

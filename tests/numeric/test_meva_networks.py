@@ -121,6 +121,7 @@ def test_record_and_file(trained, tmp_path):
         trained.save(tmp_path / "meta.txt")
 
 
+@pytest.mark.slow
 def test_quantiles_against_a_naive_learner():
     settings = dataclasses.replace(TINY, width=8, quantiles=4, batch=4, inner_steps=2, stride=2)
     opponents = [None, Naive(1.0)]
