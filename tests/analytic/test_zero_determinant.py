@@ -645,4 +645,5 @@ def test_one_round_only():
     assert held.relations[0].holds((Fraction(0), Fraction(5)))
     tossed = memory_one(game, 0, "1/2", 1, 0, 0, 0)
     (line,) = enforced(game, 0, tossed, discount=0).relations
-    assert line.holds((Fraction(4), Fraction(3, 2))) and line.holds((Fraction(1, 2), Fraction(3)))
+    assert line.holds((Fraction(4), Fraction(3, 2)))
+    assert line.holds((Fraction(1, 2), Fraction(3)))
