@@ -1,5 +1,9 @@
 """Classification by definitions: known strategies, and sets of discounts against enumeration at single ones."""
 
+# A record holds None where there is nothing; the tests know where there is something.
+# pyright: reportOptionalOperand=false, reportOperatorIssue=false, reportArgumentType=false
+# pyright: reportOptionalMemberAccess=false
+
 import json
 from fractions import Fraction
 from itertools import product

@@ -1,6 +1,9 @@
 """What a policy enforces, whatever the others do: against enumeration of replies, published strategies and
 formulas, the closed form with the opponent's policy left symbolic, and proofs that are checked."""
 
+# A record holds None where there is nothing; the tests know where there is something.
+# pyright: reportOptionalOperand=false, reportOperatorIssue=false, reportArgumentType=false
+
 import json
 import random
 from fractions import Fraction

@@ -1,6 +1,9 @@
 """The benchmark of estimators: its numbers by plain NumPy, its exact sides by automatic differentiation, its files,
 values that are estimates, and learning from them."""
 
+# A record holds None where there is nothing; and what is refused is of wrong types.
+# pyright: reportOptionalSubscript=false, reportArgumentType=false
+
 import json
 import math
 

@@ -12,6 +12,9 @@ and there are fewer than 60 of them here, slow ones included: a false alarm in t
 Keys are fixed.
 """
 
+# NumPy arrays stand for JAX ones; and what is refused is of wrong types.
+# pyright: reportArgumentType=false
+
 import functools
 import itertools
 from fractions import Fraction
@@ -351,18 +354,18 @@ def test_what_second_derivatives_of_a_fading_memory_are(name, lam):
     """In the mean sum g^t A_t (d2l_t + l_t l_t' + v_t l_t' + l_t v_t'), with v_t the fading sum of earlier
     scores: at 0 all terms of two rounds are missing."""
     tau = 0.4
-    game, _, params = case("walk")
-    trajectories, chance = tree("walk", ROUNDS)
+    game, _, _ = case("walk")
+    trajectories, _ = tree("walk", ROUNDS)
     weights = np.asarray(weights_of("walk", ROUNDS))
-    each, curved = scores("walk", ROUNDS)
+    each, curved = map(np.asarray, scores("walk", ROUNDS))
     ell = each @ np.concatenate([np.ravel(own) for own in direction("walk")])
     states, rewards = np.asarray(trajectories.states), np.asarray(trajectories.rewards)[..., 0]
     worth, g = exact_worth("walk")[0], float(game.discounts[0])
     gaps = rewards + g * worth[states[:, 1:]] - worth[states[:, :-1]]
     total = 0
     for t in range(ROUNDS):
-        gains = sum((g * tau) ** (k - t) * gaps[:, k] for k in range(t, ROUNDS))
-        before = sum(lam ** (t - m) * ell[:, m] for m in range(t))
+        gains = np.sum([(g * tau) ** (k - t) * gaps[:, k] for k in range(t, ROUNDS)], axis=0)
+        before = np.asarray(sum(lam ** (t - m) * ell[:, m] for m in range(t)))
         total += g**t * weights @ (gains * (curved[:, t] + ell[:, t] ** 2 + 2 * before * ell[:, t]))
     close(found_and_true(name)[0][1], total)
 
@@ -504,7 +507,7 @@ def with_marks(names):
 def mean_updates(name, slow):
     """Of player 0 in one game, by the name of the update: the sum of its scores with what each of them counts."""
     _, values, params = case(name)
-    trajectories, chance = tree(name, ROUNDS)
+    trajectories, _ = tree(name, ROUNDS)
     weights = weights_of(name, ROUNDS)
 
     @jax.jit
