@@ -197,11 +197,15 @@ def sign_on_box(
 
     **Returns:** a [`resolvent.analytic.BoxSign`][].
 
-    **Raises:** `ValueError` for a box that does not fit, a function whose denominator changes sign in the
-    box, and one with more than `MAX_COEFFICIENTS` coefficients.
+    **Raises:** `TypeError` for text; `ValueError` for a box that does not fit, a function whose denominator changes
+    sign in the box, and one with more than `MAX_COEFFICIENTS` coefficients.
     """
     if isinstance(max_boxes, bool) or not isinstance(max_boxes, int) or max_boxes < 1:
         raise ValueError(f"max_boxes: expected an integer from 1 up, got {max_boxes!r}")
+    if isinstance(expression, str):  # text is never evaluated
+        raise TypeError(
+            f"expression: expected a SymPy expression or a RationalFunction, got the text {shorten(expression)}"
+        )
     function = (
         expression
         if isinstance(expression, RationalFunction)

@@ -194,6 +194,8 @@ def test_bad_boxes():
     for box, message in cases:
         with pytest.raises(ValueError, match=message):
             sign_on_box(X + 1, box)
+    with pytest.raises(TypeError, match="expression: expected a SymPy expression"):
+        sign_on_box("x - y", {})
     with pytest.raises(ValueError, match="max_boxes: expected an integer from 1 up"):
         sign_on_box(X, max_boxes=0)
     many = sympy.symbols("y_0:12")
