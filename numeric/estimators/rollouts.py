@@ -56,16 +56,7 @@ class Trajectories(eqx.Module):
 def rollout(
     values: CompiledValue, params: tuple[Array, ...], key: Array, batch: int, horizon: int
 ) -> Trajectories:
-    """Sample play of `params`.
-
-    **Arguments:** `values`: compiled; `params`: arrays; `key`: a JAX random key; `batch`: how many
-    trajectories; `horizon`: of how many rounds.
-
-    **Returns:** [`resolvent.numeric.Trajectories`][]; constant in `params`.
-
-    **Raises:** `ValueError` for a user's own function, in the limit of discount 1, and for a `batch` or `horizon` below
-    1; `TypeError` for one that is no whole number.
-    """
+    """`sample`, for code that is compiled as a whole."""
     check_count(batch, "batch")
     check_count(horizon, "horizon")
     play = intended_play(values, lax.stop_gradient(params))
@@ -131,4 +122,18 @@ def log_probabilities(
     )
 
 
-sample = eqx.filter_jit(rollout)
+@eqx.filter_jit
+def sample(
+    values: CompiledValue, params: tuple[Array, ...], key: Array, batch: int, horizon: int
+) -> Trajectories:
+    """Sample play of `params`.
+
+    **Arguments:** `values`: compiled; `params`: arrays; `key`: a JAX random key; `batch`: how many
+    trajectories; `horizon`: of how many rounds.
+
+    **Returns:** [`resolvent.numeric.Trajectories`][]; constant in `params`.
+
+    **Raises:** `ValueError` for a user's own function, in the limit of discount 1, and for a `batch` or `horizon` below
+    1; `TypeError` for one that is no whole number.
+    """
+    return rollout(values, params, key, batch, horizon)
