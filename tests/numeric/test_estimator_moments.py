@@ -40,7 +40,7 @@ BLURRED = StochasticGame(
 GAMES: dict[str, Any] = {
     "dilemma": (prisoners_dilemma().iterated("4/5"), 3),
     "2 x 3 actions, chance, blurred": (BLURRED, 3),
-    "2 x 3 actions": (UNEVEN.iterated(("1/2", "3/4")), 2),
+    "2 x 3 actions": (UNEVEN.iterated(("1/2", "3/4")), 3),
     "three players": (public_goods(3).iterated(("1/2", "2/3", "4/5")), 2),
 }
 DEFAULT = ("2 x 3 actions, chance, blurred",)
