@@ -18,6 +18,7 @@ from typing import Any, Literal
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
+from jax.core import Tracer
 from jaxtyping import Float
 
 from resolvent.analytic.value_function import CompiledValue
@@ -122,7 +123,7 @@ class GradientMoments(eqx.Module):
         )
 
     def __repr__(self) -> str:
-        if isinstance(self.mean, Array) and not hasattr(self.mean, "aval"):
+        if isinstance(self.mean, Array) and not isinstance(self.mean, Tracer):
             return f"GradientMoments({self})"
         return f"GradientMoments({self.estimator!r}, player={self.player}, wrt={self.wrt})"
 

@@ -610,6 +610,7 @@ def test_numbers_of_trajectories():
     assert biased.relative_error(needed) <= 0.3 < biased.relative_error(needed - 1)
     assert "relative bias 0.2" in str(biased)
     assert "10% never" in str(biased)
+    assert "10% never" in repr(biased)
 
 
 def test_what_is_wrong_is_said(every_path):
