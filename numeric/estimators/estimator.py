@@ -60,7 +60,10 @@ class AbstractEstimator(eqx.Module):
         batch: int,
         horizon: int,
     ) -> Float[Array, "rows columns"]:
-        """An estimate of d2V_i / dtheta_j dtheta_k, `(size_j, size_k)` of raveled parameters."""
+        """An estimate of d2V_i / dtheta_j dtheta_k, `(size_j, size_k)` of raveled parameters.
+
+        **Raises:** `NotImplementedError` where an estimator has none: a benchmark then leaves it out and says why.
+        """
 
     def cross(
         self,

@@ -75,7 +75,7 @@ class LOLAPolicyGradient(AbstractEstimator):
     ) -> Float[Array, "rows columns"]:
         """Blocks of two different players only.
 
-        **Raises:** `ValueError` for those of one.
+        **Raises:** `NotImplementedError` for those of one.
         """
         second = self._second(wrt)
         return second.hessian(values, params, key, player, wrt, batch, horizon)
@@ -99,7 +99,7 @@ class LOLAPolicyGradient(AbstractEstimator):
 
     def _second(self, wrt: tuple[int, int]) -> ScoreProducts:
         if wrt[0] == wrt[1]:
-            raise ValueError(
+            raise NotImplementedError(
                 f"wrt: LOLAPolicyGradient expects two different players, got {wrt}: products of a player's own scores "
                 "are not its second derivatives; use DiCE or LoadedDiCE"
             )
